@@ -1,0 +1,23 @@
+#!/usr/bin/env python3
+"""Run a management command of the site."""
+
+import os
+import sys
+
+
+def main() -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pollsite.settings")
+    from django.core.management import execute_from_command_line
+
+    from pollsite.postgres.complaints import EXPECTED, complaint
+
+    try:
+        execute_from_command_line(sys.argv)
+    except EXPECTED as error:
+        if "--traceback" in sys.argv:
+            raise
+        sys.exit(complaint(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""Django's admin: polls with their options inline; votes to look at, and nothing else."""
+
+from typing import TYPE_CHECKING
+
+from django.contrib import admin, messages
+from django.db.models import CharField, F, Func, QuerySet
+from django.db.models.functions import Now
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.html import format_html
+
+from polls import queries
+from polls.models import Option, Poll, Vote
+
+if TYPE_CHECKING:
+    OptionInlineBase = admin.TabularInline[Option, Poll]
+    PollAdminBase = admin.ModelAdmin[Poll]
+    VoteAdminBase = admin.ModelAdmin[Vote]
+else:  # at run time these classes take no parameters
+    OptionInlineBase = admin.TabularInline
+    PollAdminBase = VoteAdminBase = admin.ModelAdmin
+
+STATE = Func(F("opens_at"), F("closes_at"), F("archived_at"), function="polls_state", output_field=CharField())
+
+
+class OptionInline(OptionInlineBase):
+    model = Option
+    extra = 3
+
+    def has_add_permission(self, request: HttpRequest, obj: Poll | None) -> bool:  # type: ignore[override]
+        return super().has_add_permission(request, obj) and not _has_votes(obj)
+
+    def has_change_permission(self, request: HttpRequest, obj: Poll | None = None) -> bool:
+        return super().has_change_permission(request, obj) and not _has_votes(obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Poll | None = None) -> bool:
+        return super().has_delete_permission(request, obj) and not _has_votes(obj)
+
+
+@admin.register(Poll)
+class PollAdmin(PollAdminBase):
+    list_display = ("title", "state", "opens_at", "closes_at", "owner")
+    list_filter = ("listed", "results")
+    search_fields = ("title",)
+    inlines = (OptionInline,)
+    actions = ("open_now", "close_now", "archive")
+    autocomplete_fields = ("owner",)
+    fieldsets = (
+        (None, {"fields": ("title", "description", "owner", "address")}),
+        ("Voting", {"fields": ("min_choices", "max_choices", "opens_at", "closes_at")}),
+        ("What others see", {"fields": ("results", "listed")}),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Poll]:
+        return super().get_queryset(request).annotate(state_now=STATE).select_related("owner")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Poll | None = None) -> tuple[str, ...]:
+        frozen = ("min_choices", "max_choices", "opens_at") if _has_votes(obj) else ()
+        return ("address", *frozen)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Poll | None = None) -> bool:
+        return super().has_delete_permission(request, obj) and not _has_votes(obj)
+
+    def changeform_view(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
+        # The form leaves frozen fields out, and the first vote may come in while it is being filled.
+        try:
+            with queries.translated_errors():
+                return super().changeform_view(request, *args, **kwargs)  # type: ignore[arg-type]
+        except queries.PollFrozen as error:
+            messages.error(request, f"Nothing was saved. {error}.")
+            return redirect(request.path)
+
+    @admin.display(ordering="opens_at")
+    def state(self, poll: Poll) -> str:
+        return str(poll.state_now)  # type: ignore[attr-defined]
+
+    @admin.display
+    def address(self, poll: Poll) -> str:
+        if not poll.pk:
+            return "is made when the poll is saved"
+        return format_html('<a href="{0}">{0}</a>', poll.get_absolute_url())
+
+    @admin.action(description="Open the selected polls now", permissions=["change"])
+    def open_now(self, request: HttpRequest, polls: QuerySet[Poll]) -> None:
+        ready = polls.alias(state=STATE).filter(state__in=("draft", "scheduled"), options__isnull=False)
+        # Counted by id: the join on options repeats a poll.
+        opened = Poll.objects.filter(pk__in=ready.values("pk")).update(opens_at=Now())
+        self._tell(request, opened, "opened", "Only drafts and scheduled polls that have options can be opened.")
+
+    @admin.action(description="Close the selected polls now", permissions=["change"])
+    def close_now(self, request: HttpRequest, polls: QuerySet[Poll]) -> None:
+        closed = polls.alias(state=STATE).filter(state="open").update(closes_at=Now())
+        self._tell(request, closed, "closed", "Only open polls can be closed.")
+
+    @admin.action(description="Archive the selected polls: no more votes, off the lists", permissions=["change"])
+    def archive(self, request: HttpRequest, polls: QuerySet[Poll]) -> None:
+        archived = polls.filter(archived_at=None).update(archived_at=Now())
+        self._tell(request, archived, "archived", "The others were archived before.")
+
+    def _tell(self, request: HttpRequest, done: int, verb: str, otherwise: str) -> None:
+        asked = len(request.POST.getlist("_selected_action"))
+        level = messages.SUCCESS if done == asked else messages.WARNING
+        hint = "" if done == asked else f" {otherwise}"
+        self.message_user(request, f"{done} of {asked} polls {verb}.{hint}", level)
+
+
+@admin.register(Vote)
+class VoteAdmin(VoteAdminBase):
+    """When votes came in. What was chosen, and the voter's key, stay out of it: together with the time they
+    would tell who chose what."""
+
+    list_display = ("poll", "cast_at")
+    list_select_related = ("poll",)
+    list_filter = ("cast_at",)
+    fields = ("poll", "cast_at")
+    show_full_result_count = False
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Vote | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Vote | None = None) -> bool:
+        return False
+
+
+def _has_votes(poll: Poll | None) -> bool:
+    return poll is not None and poll.votes.exists()

@@ -1,0 +1,143 @@
+"""The background: finds what is lost, ends what is overdue, keeps the pool at its size.
+
+A pool has one keeper thread, from its first use on. Callers who wait do the same work as they go, so nothing but
+punctuality depends on the thread; when an exception ends it, it starts its successor.
+"""
+
+import contextlib
+import logging
+import os
+import queue
+import select
+import threading
+import time
+import weakref
+from typing import Final
+
+from polls.pool.ledger import Ledger
+from polls.pool.options import to_ns
+from polls.pool.renewal import Renewal
+from polls.pool.slot import CHECKING, CUT, GONE, HANGUP, HELD, Borrower, Slot, cut
+
+logger = logging.getLogger("polls.pool")
+
+TICK: Final = 0.5  # seconds
+PING_LIMIT_NS: Final = 2_000_000_000  # a ping that takes longer is cut
+
+DROPPED: Final = "a connection of pool %r was dropped, not returned, by thread %s after %.1f s; it was taken at %s"
+OVERDUE: Final = "a connection of pool %r is cut off from thread %s after %.1f s; it was taken at %s"
+LEAKED: Final = "a connection of pool %r is held by thread %s for %.1f s now; it was taken at %s"
+
+
+def tend(pool: Ledger) -> bool:
+    """Do everything that is due. False once there is nothing left to tend. Takes the lock."""
+    dead = _find_dead(pool)
+    with pool._lock:
+        # Decides what is overdue, lost or missing; all of it is carried out after the lock is released.
+        now = time.monotonic_ns()
+        leaks = _collect_leaks(pool, now)
+        renewals = [*_collect_lost(pool), *_collect_aged(pool, dead), *pool._plan()]
+        overdue = _collect_overdue(pool, now)
+        left = bool(pool._slots) or not pool.closed
+    for fd in overdue:
+        cut(fd)
+        os.close(fd)
+    for renewal in renewals:
+        renewal.start()
+    for message, borrower in leaks:
+        held = (now - borrower.since_ns) / 1e9
+        logger.warning(message, pool._options.name, borrower.name(), held, borrower.place())
+    return left
+
+
+def _find_dead(pool: Ledger) -> set[Slot]:
+    """Ask the sockets of all idle connections at once whether the server has ended them. Takes the lock."""
+    poller = select.poll()
+    by_fd = {}
+    with pool._lock:
+        # Decides whom to ask. What becomes of them meanwhile is seen to when the answers are used.
+        for _, slot in pool._idle:
+            poller.register(slot.fd, HANGUP)
+            by_fd[slot.fd] = slot
+    return {by_fd[fd] for fd, events in poller.poll(0) if events & GONE}
+
+
+def _collect_lost(pool: Ledger) -> list[Renewal]:
+    """Slots whose connection or renewal is gone. The caller holds the lock."""
+    return [pool._entrust(slot, None, False) for slot in pool._slots if slot.owner() is None]
+
+
+def _collect_aged(pool: Ledger, dead: set[Slot]) -> list[Renewal]:
+    """Idle connections that are dead, too old, too many or retired. The caller holds the lock."""
+    renewals = []
+    for entry in list(pool._idle):  # the one that has rested longest first
+        conn, slot = entry
+        if slot in dead or not pool._is_worth_keeping(slot):
+            pool._idle.remove(entry)
+            renewals.append(pool._entrust(slot, conn, slot in dead))
+    return renewals
+
+
+def _collect_overdue(pool: Ledger, now: int) -> list[int]:
+    """Duplicates of sockets to shut down. While a slot is held or checked its socket is open; its number may be another
+    file's as soon as the lock is released. The caller holds the lock."""
+    fds = []
+    max_use = to_ns(pool._options.max_use)
+    for slot in pool._slots:
+        held = now - slot.since_ns
+        if (slot.state in HELD and held > max_use) or (slot.state is CHECKING and held > PING_LIMIT_NS):
+            if slot.state in HELD:
+                slot.state = CUT
+            with contextlib.suppress(OSError):  # out of descriptors: the next tick tries again
+                fds.append(os.dup(slot.fd))
+    return fds
+
+
+def _collect_leaks(pool: Ledger, now: int) -> list[tuple[str, Borrower]]:
+    """What to say of whom about connections held for too long, cut, or dropped. The caller holds the lock."""
+    leaks = []
+    for slot in pool._slots:
+        held = now - slot.since_ns
+        if slot.state not in HELD:
+            continue
+        if slot.owner() is None:
+            message = DROPPED
+        elif held > to_ns(pool._options.max_use) and slot.state is not CUT:
+            message = OVERDUE
+        elif held > to_ns(pool._options.leak_after) and slot.warned != slot.uses:
+            message = LEAKED
+        else:
+            continue
+        slot.warned = slot.uses
+        pool._counters.leaks += 1
+        leaks.append((message, slot.borrower()))
+    return leaks
+
+
+def ensure_keeper(pool: Ledger) -> None:
+    """Start the keeper thread unless it runs. The caller does not hold the lock."""
+    keeper = pool._keeper
+    if keeper is None or not keeper.is_alive():
+        options = pool._options
+        shortest = min(limit for limit in (TICK * 4, options.leak_after, options.max_use, options.max_idle) if limit)
+        arguments = (weakref.ref(pool), pool._wake, shortest / 4)
+        pool._keeper = threading.Thread(target=keep, args=arguments, name=f"pool-{options.name}", daemon=True)
+        pool._keeper.start()
+
+
+def keep(reference: "weakref.ref[Ledger]", wake: "queue.SimpleQueue[object]", tick: float) -> None:
+    """The keeper thread. It ends when the pool is closed and empty, or forgotten."""
+    try:
+        while True:
+            with contextlib.suppress(queue.Empty):
+                wake.get(timeout=tick)
+            pool = reference()
+            if pool is None or not tend(pool):
+                return
+            del pool  # let it be forgotten meanwhile
+    except BaseException:
+        logger.exception("the keeper of a pool failed, and starts again")
+        pool = reference()
+        if pool is not None:
+            pool._keeper = None
+            ensure_keeper(pool)

@@ -1,0 +1,289 @@
+"""`ConnectionPool`: what is called from outside."""
+
+import functools
+import logging
+import os
+import threading
+import time
+from types import TracebackType
+from typing import Any, Final
+
+import psycopg2
+
+from polls.pool.checkout import Checkout
+from polls.pool.errors import PoolClosed, PoolTimeout
+from polls.pool.keeper import ensure_keeper, tend
+from polls.pool.options import Configure, Connect, Options, Reset, check_seconds, check_size
+from polls.pool.slot import CHECKING, CLOSING, CONNECTING, HELD, IDLE, IN_USE, cut
+from polls.pool.stats import ConnectionStatus, Counters, PoolStats
+
+logger = logging.getLogger("polls.pool")
+
+CANCEL_LIMIT: Final = 2.0  # seconds that close() gives to cancelling, and then to those cancelled
+CHECK_LIMIT: Final = 3.0  # seconds that check() waits; a ping is cut after two
+
+CANCEL_QUERIES: Final = """
+SELECT pg_cancel_backend(pid)
+  FROM pg_stat_activity
+ WHERE pid = ANY(%s) AND usename = current_user AND state <> 'idle'
+"""
+
+
+class ConnectionPool(Checkout):
+    """A pool of psycopg2 connections, for threads.
+
+    `minconn` connections are kept ready and at most `maxconn` exist. What is not named here goes to `connect`, which is
+    `psycopg2.connect` unless another callable is given. Times are seconds, and 0 switches a limit off.
+
+    The constructor connects to nothing and starts no thread: the first checkout does, or `open()`.
+
+    - `timeout`: how long `getconn` may take, all told; with 0 it gives what is idle, or fails;
+    - `max_waiting`: how many may wait at once;
+    - `max_idle`: after how much rest a connection beyond `minconn` is closed;
+    - `max_lifetime`: after how much life any connection is replaced, less up to a tenth by chance;
+    - `check_idle`: after how much rest a connection is pinged before use;
+    - `leak_after`: after how long a connection that is held is reported, once;
+    - `max_use`: after how long the socket of a connection that is held is shut down;
+    - `configure(conn)`: called with each new connection;
+    - `reset`: how a connection is cleaned when it comes back: "rollback" (None means this), "discard" for DISCARD ALL
+      and `configure` again, or a callable that gets the connection.
+
+    Raises TypeError or ValueError for arguments that make no sense. See docs/pool.md for the rest.
+    """
+
+    def __init__(
+        self,
+        minconn: int,
+        maxconn: int,
+        *args: Any,
+        name: str = "default",
+        connect: Connect | None = None,
+        timeout: float = 5.0,
+        max_waiting: int = 0,
+        max_idle: float = 600.0,
+        max_lifetime: float = 3600.0,
+        check_idle: float = 30.0,
+        leak_after: float = 60.0,
+        max_use: float = 0.0,
+        configure: Configure | None = None,
+        reset: Reset | None = None,
+        **kwargs: Any,
+    ) -> None:
+        options = Options(
+            name, timeout, max_waiting, max_idle, max_lifetime, check_idle, leak_after, max_use, configure, reset
+        )
+        if connect is not None and not callable(connect):
+            raise TypeError(f"connect must be callable, not {connect!r}")
+        factory: Connect = connect or psycopg2.connect
+        super().__init__(minconn, maxconn, functools.partial(factory, *args, **kwargs), options)
+
+    # Opening and closing
+
+    def open(self, wait: bool = False, timeout: float = 30.0) -> None:
+        """Connect the first `minconn` now instead of at the first checkout; with `wait`, as `wait(timeout)` does.
+
+        Raises PoolClosed: a closed pool stays closed.
+        """
+        if self.closed:
+            raise PoolClosed(f"the pool {self._options.name!r} is closed")
+        ensure_keeper(self)
+        tend(self)
+        if wait:
+            self.wait(timeout)
+
+    def wait(self, timeout: float = 30.0) -> None:
+        """Wait until `minconn` connections are there. Raises PoolTimeout after `timeout` seconds, and PoolClosed."""
+        check_seconds("timeout", timeout)
+        self.open()
+        if not self._wait_until(lambda: self.closed or self._ready() >= self.minconn, timeout):
+            raise PoolTimeout(self._explain(timeout)) from self._last_error
+        if self.closed:
+            raise PoolClosed(f"the pool {self._options.name!r} was closed while the caller waited")
+
+    def close(self, timeout: float = 5.0) -> None:
+        """Close the pool. Callers who wait get PoolClosed at once; those with a connection have `timeout` seconds to
+        return it, then their queries are cancelled. What comes back later is closed quietly. Closing twice is harmless.
+        """
+        check_seconds("timeout", timeout)
+        self._stop()
+        if not self._wait_until(self._is_over, timeout):
+            self._cancel_queries()
+            if not self._wait_until(self._is_over, CANCEL_LIMIT):
+                logger.warning("%r closes its last connections as they are returned", self)
+
+    def closeall(self) -> None:
+        """Close the pool without waiting for anybody, as psycopg2's pools do: queries are cancelled, sockets shut down.
+
+        Raises PoolClosed (a psycopg2 PoolError) if the pool is closed.
+        """
+        if self.closed:
+            raise PoolClosed(f"the pool {self._options.name!r} is closed")
+        self._stop()
+        self._cancel_queries()
+        with self._lock:
+            # Decides whose socket ends: that of everyone who still has a connection.
+            fds = [os.dup(slot.fd) for slot in self._slots if slot.state in HELD]
+        for fd in fds:
+            cut(fd)
+            os.close(fd)
+
+    def __enter__(self) -> "ConnectionPool":
+        self.open()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # Looking after
+
+    def check(self) -> None:
+        """Ping every idle connection, all at once, and replace those that do not answer."""
+        with self._lock:
+            # Decides which connections nobody gets until they have answered.
+            renewals = [self._entrust(slot, conn, self._is_worth_keeping(slot)) for conn, slot in self._idle]
+            self._idle.clear()
+        checked = {renewal.slot for renewal in renewals}
+        for renewal in renewals:
+            renewal.start()
+        del renewals
+        self._wait_until(
+            lambda: all(slot.state not in (CHECKING, CLOSING) for slot in checked & self._slots), CHECK_LIMIT
+        )
+
+    def drain(self) -> None:
+        """Replace every connection: those that are idle now, those in use as they come back."""
+        self._retire()
+        if self._keeper is not None:
+            tend(self)
+
+    def resize(self, minconn: int, maxconn: int) -> None:
+        """Change the size. Connections beyond `maxconn` are closed, at the latest as they come back."""
+        check_size(minconn, maxconn)
+        with self._lock:
+            # Decides the size that all other decisions go by.
+            self.minconn, self.maxconn = minconn, maxconn
+        if self._keeper is not None:
+            tend(self)
+
+    # Seeing
+
+    def get_stats(self) -> PoolStats:
+        """What the pool is and has done, as of one moment. All keys are always present; see PoolStats."""
+        with self._lock:
+            # Decides nothing: a picture of one moment.
+            return self._picture()
+
+    def pop_stats(self) -> PoolStats:
+        """As `get_stats`, and the totals start again from zero."""
+        with self._lock:
+            # Decides where one period ends and the next begins.
+            stats = self._picture()
+            self._counters = Counters()
+            return stats
+
+    def status(self) -> list[ConnectionStatus]:
+        """A row for each slot, the oldest connection first; see ConnectionStatus."""
+        with self._lock:
+            # Decides nothing: a picture of one moment.
+            now = time.monotonic_ns()
+            slots = sorted(self._slots, key=lambda slot: slot.born_ns)
+            rows = [(slot.pid, slot.state, slot.born_ns, slot.uses, slot.borrower()) for slot in slots]
+        status: list[ConnectionStatus] = []
+        for pid, state, born_ns, uses, borrower in rows:
+            held = state in HELD
+            status.append(
+                {
+                    "backend_pid": pid,
+                    "state": state,
+                    "held_ms": (now - borrower.since_ns) / 1e6 if held else None,
+                    "thread": borrower.name() if held else None,
+                    "taken": borrower.place() if held else None,
+                    "age_ms": (now - born_ns) / 1e6,
+                    "uses": uses,
+                }
+            )
+        return status
+
+    def __repr__(self) -> str:
+        states = [slot.state for slot in list(self._slots)]
+        counts = ", ".join(f"{states.count(state)} {state}" for state in sorted({IDLE, IN_USE, *states}))
+        opened = "closed" if self.closed else "open"
+        waiting = f"{len(self._queue)} waiting"
+        return f"<{type(self).__name__} {self._options.name!r} {opened}: {counts} of {self.maxconn}, {waiting}>"
+
+    # What the methods above need
+
+    def _stop(self) -> None:
+        """Lend and connect nothing any more. Takes the lock."""
+        with self._lock:
+            # Decides that the pool is closed, and who has to be told.
+            self.closed = True
+            self._retired = self._epoch = self._epoch + 1
+            renewals = [self._entrust(slot, conn, False) for conn, slot in self._idle]
+            self._idle.clear()
+            while self._queue:
+                self._queue.popleft().gate.release()
+            self._changed()
+        for renewal in renewals:
+            renewal.start()
+
+    def _is_over(self) -> bool:
+        """Whether no connection is left but those being made, which end by themselves. The caller holds the lock."""
+        return all(slot.state is CONNECTING for slot in self._slots)
+
+    def _ready(self) -> int:
+        """How many connections are made. The caller holds the lock."""
+        return sum(slot.state is IDLE or slot.state in HELD for slot in self._slots)
+
+    def _cancel_queries(self) -> None:
+        """Cancel what borrowers are running, within a limit. The caller does not hold the lock.
+
+        Through a short connection of its own, which may be one more than `maxconn`: psycopg2's cancel() keeps all of
+        Python waiting while it connects.
+        """
+        with self._lock:
+            # Decides whose queries: those of everyone who still has a connection.
+            pids = [slot.pid for slot in self._slots if slot.state in HELD]
+
+        def cancel() -> None:
+            try:
+                conn = self._make_connection()
+                try:
+                    conn.autocommit = True
+                    with conn.cursor() as curs:
+                        curs.execute(CANCEL_QUERIES, (pids,))
+                finally:
+                    conn.close()
+            except Exception as error:
+                logger.warning("pool %r cannot cancel the queries of its borrowers: %s", self._options.name, error)
+
+        if pids:
+            canceller = threading.Thread(target=cancel, name=f"pool-{self._options.name}-cancel", daemon=True)
+            canceller.start()
+            canceller.join(CANCEL_LIMIT)
+
+    def _picture(self) -> PoolStats:
+        """The statistics. The caller holds the lock."""
+        counters = self._counters
+        oldest = self._queue[0].borrower.since_ns if self._queue else time.monotonic_ns()
+        return {
+            "pool_min": self.minconn,
+            "pool_max": self.maxconn,
+            "pool_size": len(self._slots),
+            "pool_available": len(self._idle),
+            "requests_waiting": len(self._queue),
+            "oldest_wait_ms": (time.monotonic_ns() - oldest) / 1e6,
+            "usage_ms": counters.usage_ns / 1e6,
+            "requests_num": counters.requests_num,
+            "requests_queued": counters.requests_queued,
+            "requests_wait_ms": counters.requests_wait_ns / 1e6,
+            "requests_errors": counters.requests_errors,
+            "returns_bad": counters.returns_bad,
+            "connections_num": counters.connections_num,
+            "connections_ms": counters.connections_ns / 1e6,
+            "connections_errors": counters.connections_errors,
+            "connections_lost": counters.connections_lost,
+            "leaks": counters.leaks,
+        }

@@ -1,0 +1,72 @@
+"""What the pool tells about itself. Times are milliseconds, as floats; the keys are psycopg_pool's and a few more."""
+
+from typing import TypedDict
+
+
+class PoolStats(TypedDict):
+    """The answer of `get_stats()`: every key, always. The first five and `oldest_wait_ms` are the present, the rest are
+    totals since the start or the last `pop_stats()`."""
+
+    pool_min: int  # minconn
+    pool_max: int  # maxconn
+    pool_size: int  # slots taken: in use, idle, being connected, checked or closed
+    pool_available: int  # idle connections
+    requests_waiting: int  # callers in the queue
+    oldest_wait_ms: float  # how long the queue's head has waited
+    usage_ms: float  # time connections spent with callers, counted as they come back
+    requests_num: int  # connections asked for
+    requests_queued: int  # of these, not served at once
+    requests_wait_ms: float  # time spent in the queue, by those who left it
+    requests_errors: int  # PoolTimeout, TooManyRequests, PoolClosed
+    returns_bad: int  # connections that came back broken, busy or beyond cleaning
+    connections_num: int  # attempts to connect
+    connections_ms: float  # time spent on those that succeeded, `configure` included
+    connections_errors: int  # those that failed
+    connections_lost: int  # connections found dead in the pool
+    leaks: int  # connections held for longer than `leak_after`, or dropped without return
+
+
+class ConnectionStatus(TypedDict):
+    """One row of `status()`."""
+
+    backend_pid: int | None  # the server's process, None while connecting
+    state: str  # "idle", "in use", "returning", "cut", "connecting", "checking" or "closing"
+    held_ms: float | None  # since it was taken, None when nobody has it
+    thread: str | None  # the name of the thread that took it
+    taken: str | None  # file:line where it was taken
+    age_ms: float  # since it was connected, or since the slot began to connect
+    uses: int  # checkouts so far
+
+
+class Counters:
+    """The totals behind `PoolStats`, in nanoseconds where they are times. Guarded by the ledger's lock."""
+
+    __slots__ = (
+        "connections_errors",
+        "connections_lost",
+        "connections_ns",
+        "connections_num",
+        "leaks",
+        "requests_errors",
+        "requests_num",
+        "requests_queued",
+        "requests_wait_ns",
+        "returns_bad",
+        "usage_ns",
+    )
+
+    def __init__(self) -> None:
+        for name in self.__slots__:
+            setattr(self, name, 0)
+
+    connections_errors: int
+    connections_lost: int
+    connections_ns: int
+    connections_num: int
+    leaks: int
+    requests_errors: int
+    requests_num: int
+    requests_queued: int
+    requests_wait_ns: int
+    returns_bad: int
+    usage_ns: int

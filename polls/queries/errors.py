@@ -1,0 +1,70 @@
+"""What the data layer raises, and the one place that turns the driver's errors into it."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import psycopg2
+
+
+class PollNotFound(LookupError):
+    """There is no such poll, or none that may be known about."""
+
+
+class VoteRefused(Exception):
+    """The database did not take the vote; nothing was written."""
+
+
+class PollNotOpen(VoteRefused):
+    """Before opening, after closing, archived, or a draft: by the database's clock."""
+
+
+class AlreadyVoted(VoteRefused):
+    """This voter has a vote in this poll, and it stands."""
+
+
+class UnknownOption(VoteRefused):
+    """A choice is no option of this poll."""
+
+
+class OptionRepeated(VoteRefused):
+    """An option is chosen more than once."""
+
+
+class WrongChoiceCount(VoteRefused):
+    """Fewer choices than the poll asks for, or more than it allows."""
+
+
+class PollFrozen(Exception):
+    """Options and rules of a poll cannot change, and it cannot be deleted, once it has votes."""
+
+
+# What psycopg2 and the pool raise when the database cannot be reached, refuses to work, or went away.
+UNAVAILABLE = (psycopg2.OperationalError, psycopg2.InterfaceError)
+
+# Constraints and trigger rules, as the migrations name them.
+ERRORS: Mapping[str, type[Exception]] = {
+    "polls_vote_while_open": PollNotOpen,
+    "polls_vote_one_per_voter": AlreadyVoted,
+    "polls_tally_option_of_poll": UnknownOption,
+    "polls_vote_choices_distinct": OptionRepeated,
+    "polls_vote_choice_count": WrongChoiceCount,
+    "polls_poll_frozen": PollFrozen,
+    "polls_poll_kept": PollFrozen,
+    "polls_option_frozen": PollFrozen,
+}
+
+
+@contextmanager
+def translated_errors() -> Iterator[None]:
+    """Turn a violation of a promise, raised by psycopg2 or through Django, into the error it means."""
+    try:
+        yield
+    except Exception as error:
+        # Django wraps the driver's error and keeps it as the cause.
+        driver_error = error if isinstance(error, psycopg2.Error) else error.__cause__
+        if not isinstance(driver_error, psycopg2.Error):
+            raise
+        meaning = ERRORS.get(driver_error.diag.constraint_name or "")
+        if meaning is None:
+            raise
+        raise meaning(driver_error.diag.message_primary) from error

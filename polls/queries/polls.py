@@ -1,0 +1,85 @@
+"""Polls and their ballots."""
+
+from datetime import datetime
+from typing import NamedTuple
+
+from psycopg2.extensions import connection as Connection
+
+from polls.queries.run import fetch_all, fetch_one
+
+
+class PollRow(NamedTuple):
+    """A poll and where it stands now: state is draft, scheduled, open, closed or archived."""
+
+    id: int
+    slug: str
+    title: str
+    description: str
+    owner_id: int | None
+    audience: str
+    results: str
+    named: bool
+    changeable: bool
+    shuffled: bool
+    listed: bool
+    min_choices: int
+    max_choices: int
+    opens_at: datetime | None
+    closes_at: datetime | None
+    state: str
+
+
+class OptionRow(NamedTuple):
+    """One option of a poll."""
+
+    id: int
+    text: str
+
+
+class Ballot(NamedTuple):
+    """A poll with its options in order, and what the voter has chosen: None where no vote was cast."""
+
+    poll: PollRow
+    options: list[OptionRow]
+    choices: list[int] | None
+
+
+LIST_POLLS = """
+SELECT id, slug, title, description, owner_id, audience, results, named, changeable, shuffled, listed,
+       min_choices, max_choices, opens_at, closes_at,
+       polls_state(opens_at, closes_at, archived_at) AS state
+  FROM polls_poll
+ WHERE listed
+   AND polls_state(opens_at, closes_at, archived_at) = 'open'
+   AND strpos(lower(title), lower(%(search)s)) > 0
+ ORDER BY opens_at DESC, id DESC
+ LIMIT %(limit)s OFFSET %(offset)s
+"""
+
+
+def list_polls(conn: Connection, *, search: str = "", limit: int = 20, offset: int = 0) -> list[PollRow]:
+    """Return open, listed polls whose title contains `search` in any case, newest first."""
+    rows = fetch_all(conn, LIST_POLLS, search=search, limit=limit, offset=offset)
+    return [PollRow(*row) for row in rows]
+
+
+GET_POLL = """
+SELECT id, slug, title, description, owner_id, audience, results, named, changeable, shuffled, listed,
+       min_choices, max_choices, opens_at, closes_at,
+       polls_state(opens_at, closes_at, archived_at) AS state,
+       ARRAY(SELECT option.id FROM polls_option AS option
+              WHERE option.poll_id = poll.id ORDER BY position, option.id) AS option_ids,
+       ARRAY(SELECT option.text::text FROM polls_option AS option
+              WHERE option.poll_id = poll.id ORDER BY position, option.id) AS option_texts,
+       (SELECT vote.choices FROM polls_vote AS vote
+         WHERE vote.poll_id = poll.id AND vote.voter = %(voter)s) AS choices
+  FROM polls_poll AS poll
+ WHERE slug = %(slug)s
+"""
+
+
+def get_poll(conn: Connection, slug: str, *, voter: str = "") -> Ballot:
+    """Return a poll with its options, and what `voter` has chosen in it. Raises PollNotFound."""
+    *poll, option_ids, option_texts, choices = fetch_one(conn, GET_POLL, slug=slug, voter=voter)
+    options = [OptionRow(*option) for option in zip(option_ids, option_texts, strict=True)]
+    return Ballot(PollRow(*poll), options, choices)

@@ -1,0 +1,13 @@
+"""Addresses of the pages."""
+
+from django.urls import path
+
+from polls.views import ballot, lists, results
+
+urlpatterns = [
+    path("", lists.poll_list, name="poll-list"),
+    path("polls/<slug:slug>/", ballot.poll, name="poll"),
+    path("polls/<slug:slug>/results/", results.results, name="results"),
+    path("polls/<slug:slug>/results.json", results.results_json, name="results-json"),
+    path("polls/<slug:slug>/results.csv", results.results_csv, name="results-csv"),
+]

@@ -1,0 +1,35 @@
+"""No connection to the database: what a visitor is told."""
+
+import logging
+from collections.abc import Callable
+
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from polls import queries
+
+logger = logging.getLogger("polls")
+
+RETRY_AFTER = 5  # seconds
+
+
+class DatabaseUnavailable:
+    """Middleware: where no connection could be had, or it broke, answer 503 and say when to come again.
+
+    The one place that decides so, for pages and admin alike.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if not isinstance(exception, (*queries.UNAVAILABLE, OperationalError, InterfaceError)):
+            return None
+        logger.error("503 for %s %s: %s", request.method, request.path, exception)
+        response = render(request, "503.html", {"sent": request.method == "POST"}, status=503)
+        response["Retry-After"] = str(RETRY_AFTER)
+        return response

@@ -1,0 +1,70 @@
+# Sourced by the scripts beside it: goes to the checkout, and can give it a .venv that holds what the
+# requirements files ask for. Needs sh and Python; says in one line what is missing.
+# shellcheck shell=sh
+
+unset PYTHONPATH PYTHONHOME
+
+fail() {
+    echo "$*" >&2
+    exit 1
+}
+
+# setting NAME DEFAULT: from the environment, else from .env, else the default.
+setting() {
+    eval "value=\${$1:-}"
+    [ -n "$value" ] || value=$(sed -n "s/^ *$1 *= *//p" .env 2>/dev/null | tail -n 1 | tr -d "\"' ")
+    echo "${value:-$2}"
+}
+
+# Sets $python to one that is new enough.
+find_python() {
+    for python in python3 python3.14 python3.13 python3.12 python3.11 python3.10; do
+        "$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && return
+    done
+    fail "Python 3.10 or newer is needed, and python3 is $(python3 -V 2>/dev/null || echo missing):" \
+        "install one (Debian and Ubuntu: apt-get install python3 python3-venv)."
+}
+
+# ready FILE...: whether .venv holds what the requirements files ask for. The import fails where Python
+# was replaced beneath it.
+ready() {
+    [ ! -e .venv/unfinished ] && .venv/bin/python -c 'import django' 2>/dev/null || return
+    for file; do
+        cmp -s "$file" ".venv/$file" || return
+    done
+}
+
+# make_venv FILE...: makes .venv ready, one at a time. The mark `unfinished` outlives an interrupted run: the next
+# one starts over. Whoever holds descriptor 9 holds the lock, so that pip keeps it even without this shell.
+make_venv() {
+    ready "$@" && return
+    find_python
+    "$python" -c 'import ensurepip, venv' 2>/dev/null ||
+        fail "This Python cannot make a virtual environment:" \
+            "install $python-venv (Debian and Ubuntu: apt-get install $python-venv)."
+    echo "Installing into .venv, for a minute or less ..."
+    exec 9>var/lock
+    "$python" -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX)'
+    if ! ready "$@"; then
+        if [ -e .venv/unfinished ] || ! .venv/bin/python -c 'import pip' 2>/dev/null; then
+            rm -rf .venv
+        fi
+        mkdir -p .venv
+        : >.venv/unfinished
+        # shellcheck disable=SC2046 # the files' names have no spaces
+        {
+            { [ -e .venv/bin/python ] || "$python" -m venv .venv; } &&
+                PIP_USER=0 .venv/bin/python -m pip install --disable-pip-version-check --no-input \
+                    --only-binary=:all: $(printf -- '-r %s ' "$@")
+        } >var/setup.log 2>&1 ||
+            fail "Installing failed; is the network up? $(grep -i error var/setup.log | tail -n 1) (more: var/setup.log)"
+        cp "$@" .venv
+        rm .venv/unfinished
+    fi
+    exec 9>&-
+}
+
+CDPATH='' cd -- "$(dirname -- "$0")/.." || exit
+if ! { mkdir -p var && [ -w . ] && [ -w var ]; } 2>/dev/null; then
+    fail "No permission to write in $PWD: run this as its owner, or in a checkout of your own."
+fi

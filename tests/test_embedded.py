@@ -1,0 +1,572 @@
+"""The embedded server: started once, shared by processes, stopped by the last, whatever is killed."""
+
+import contextlib
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg2
+import pytest
+
+from pollsite import embedded
+from pollsite.embedded import EmbeddedServer, EmbeddedServerError
+from pollsite.postgres import programs
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+PACKAGES = str(Path(psycopg2.__file__).resolve().parent.parent)
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+
+# Starts the server, says so, and leaves when its standard input ends.
+HOLD = """
+import sys
+from pathlib import Path
+from pollsite.embedded import EmbeddedServer
+server = EmbeddedServer(Path(sys.argv[1]))
+"""
+HOLD_START = HOLD + "print(server.start(), flush=True)\n"
+
+
+class Process:
+    """A Python process of its own that runs `code` with `folder` as its argument."""
+
+    def __init__(self, folder: Path, code: str = HOLD_START + "sys.stdin.read()", before=(), **options):
+        self.popen = subprocess.Popen(
+            [*before, options.pop("python", sys.executable), "-W", "error", "-c", code, folder],
+            cwd=CHECKOUT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            **options,
+        )
+
+    def says(self) -> str:
+        return self.popen.stdout.readline().strip()
+
+    def goes_on(self) -> None:
+        self.popen.stdin.write("\n")
+        self.popen.stdin.flush()
+
+    def leaves(self) -> str:
+        """End its input, wait for its end, and return what it wrote to stderr."""
+        _, errors = self.popen.communicate(timeout=60)
+        return errors
+
+    def is_killed(self) -> None:
+        self.popen.kill()
+        self.popen.wait()
+
+    def is_cleared(self) -> None:
+        with self.popen:
+            self.popen.kill()
+
+
+@pytest.fixture
+def process():
+    """Processes that are gone when the test ends."""
+    with contextlib.ExitStack() as stack:
+
+        def make(*args, **options) -> Process:
+            made = Process(*args, **options)
+            stack.callback(made.is_cleared)
+            return made
+
+        yield make
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory) -> Path:
+    """A folder in which a server has been, to be copied: initdb takes longer than all the rest."""
+    server = EmbeddedServer(tmp_path_factory.mktemp("made"))
+    server.start()
+    server.release()
+    return server.folder
+
+
+@pytest.fixture
+def folder(data, tmp_path) -> Path:
+    return Path(shutil.copytree(data, tmp_path / "postgres"))
+
+
+@pytest.fixture
+def server(folder) -> Iterator[EmbeddedServer]:
+    server = EmbeddedServer(folder)
+    yield server
+    server.start()  # so that the server stops with us, whatever the test left behind
+    server.release()
+
+
+def query(server: EmbeddedServer, sql: str):
+    connection = psycopg2.connect(
+        host=str(server.socket_folder), port=embedded.PORT, user=embedded.ROLE, dbname=embedded.DATABASE
+    )
+    connection.autocommit = True
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(sql)
+            return cursor.fetchone() if cursor.description else None
+    finally:
+        connection.close()
+
+
+def postmaster(server: EmbeddedServer) -> int:
+    return int((server.data / "postmaster.pid").read_text().split("\n")[0])
+
+
+def starts(server: EmbeddedServer) -> int:
+    return server.log.read_text().count("starting PostgreSQL")
+
+
+def kill_postmaster(server: EmbeddedServer) -> None:
+    os.kill(postmaster(server), signal.SIGKILL)
+
+
+# Starting and stopping
+
+
+def test_a_cold_start_makes_a_database_that_needs_nothing_of_the_machine(tmp_path):
+    server = EmbeddedServer(tmp_path / "not" / "there" / "yet")
+    assert server.start() == server.socket_folder
+    try:
+        assert query(server, "SELECT lower('ÄÉŁ'), 'z' < 'é'") == ("äéł", True)
+        settings = ("fsync", "synchronous_commit", "listen_addresses", "TimeZone", "server_encoding", "max_connections")
+        assert [query(server, f"SHOW {name}")[0] for name in settings] == ["on", "on", "", "UTC", "UTF8", "100"]
+        assert server.socket_folder.stat().st_mode & 0o777 == 0o700
+    finally:
+        server.release()
+    assert not server.answers()
+    assert "database system is shut down" in server.log.read_text()
+
+
+def test_a_start_while_holding_the_server_asks_nobody(server, monkeypatch):
+    server.start()
+    monkeypatch.setattr(embedded, "run", lambda *args, **more: pytest.fail("ran a program"))
+    assert EmbeddedServer(server.folder).start() == server.socket_folder
+
+
+def test_data_outlives_the_server(server):
+    server.start()
+    query(server, "CREATE TABLE kept AS SELECT 42 AS n")
+    server.release()
+    assert not server.answers()
+    server.start()
+    assert query(server, "SELECT n FROM kept") == (42,)
+
+
+def test_the_last_process_to_leave_stops_the_server(server, process):
+    first, second = process(server.folder), process(server.folder)
+    assert first.says() == second.says() == str(server.socket_folder)
+    assert first.leaves() == ""
+    assert server.answers()
+    assert second.leaves() == ""
+    assert not server.answers()
+    assert starts(server) == 2  # one here, one when the data was made
+
+
+def test_four_cold_starts_at_once_make_one_server(tmp_path, process):
+    server = EmbeddedServer(tmp_path / "postgres")
+    wait = HOLD + "print(flush=True); sys.stdin.readline(); print(server.start(), flush=True); sys.stdin.read()"
+    processes = [process(server.folder, wait) for _ in range(4)]
+    for each in processes:
+        each.says()
+    for each in processes:
+        each.goes_on()
+    assert [each.says() for each in processes] == [str(server.socket_folder)] * 4
+    assert query(server, "SELECT 1") == (1,)
+    assert [each.leaves() for each in processes] == [""] * 4
+    assert not server.answers()
+    assert starts(server) == 1
+
+
+def test_coming_and_going_processes_always_find_a_server(server, process):
+    churn = (
+        HOLD
+        + """
+import psycopg2
+for _ in range(5):
+    psycopg2.connect(host=str(server.start()), port=5432, user="pollsite", dbname="pollsite").close()
+    server.release()
+"""
+    )
+    processes = [process(server.folder, churn) for _ in range(4)]
+    assert [each.leaves() for each in processes] == [""] * 4
+    assert not server.answers()
+
+
+def test_ctrl_c_reaches_the_server_only_through_the_process_that_leaves(server, process):
+    code = """
+try:
+    print(server.start(), flush=True)
+    sys.stdin.read()
+except KeyboardInterrupt:
+    print(server.answers(), flush=True)
+"""
+    held = process(server.folder, HOLD + code, start_new_session=True)
+    held.says()
+    os.killpg(held.popen.pid, signal.SIGINT)
+    assert held.says() == "True"
+    held.leaves()
+    assert not server.answers()
+
+
+# Killed processes
+
+
+def test_after_kill_9_of_its_holder_the_next_process_takes_the_server_over_and_stops_it(server, process):
+    held = process(server.folder)
+    held.says()
+    held.is_killed()
+    assert server.answers()
+    before = postmaster(server)
+    server.start()
+    assert postmaster(server) == before
+    server.release()
+    assert not server.answers()
+
+
+def test_after_kill_9_of_the_server_a_start_that_checks_brings_it_back_with_its_data(server):
+    server.start()
+    query(server, "CREATE TABLE kept AS SELECT 42 AS n")
+    kill_postmaster(server)
+    server.start(check=True)
+    assert query(server, "SELECT n FROM kept") == (42,)
+
+
+def test_a_pid_that_belongs_to_somebody_else_by_now_neither_stops_the_start_nor_is_signalled(server, process):
+    server.start()
+    socket_lock = server.socket_folder / f"{embedded.SOCKET}.lock"
+    killed, lock = postmaster(server), socket_lock.read_text()
+    kill_postmaster(server)
+    stranger = process(server.folder, "import sys; print(flush=True); sys.stdin.read()")
+    stranger.says()
+    for file, text in ((server.data / "postmaster.pid", None), (socket_lock, lock)):
+        file.write_text((text or file.read_text()).replace(str(killed), str(stranger.popen.pid), 1))
+    server.start(check=True)
+    assert query(server, "SELECT 1") == (1,)
+    server.release()
+    assert not server.answers()
+    stranger.leaves()
+    assert stranger.popen.returncode == 0
+
+
+def test_a_start_waits_for_a_server_that_is_about_to_stop(server):
+    server.start()
+    client = psycopg2.connect(host=str(server.socket_folder), port=embedded.PORT, user="pollsite", dbname="pollsite")
+    before = postmaster(server)
+    os.kill(before, signal.SIGTERM)  # "smart": accepts nobody, and waits for the client to go
+    while server.answers():
+        pass
+    starting = threading.Thread(target=server.start, kwargs={"check": True})
+    starting.start()
+    client.close()
+    starting.join(timeout=60)
+    assert server.answers()
+    assert postmaster(server) != before
+
+
+def test_what_a_killed_initdb_left_is_cleared_away(tmp_path):
+    server = EmbeddedServer(tmp_path / "postgres")
+    half = server.folder / "data.new-0badcafe"
+    half.mkdir(parents=True)
+    (half / "PG_VERSION").write_text("18\n")
+    server.start()
+    server.release()
+    assert sorted(path.name for path in server.folder.iterdir() if path.is_dir()) == ["data", "run"]
+
+
+# Forks
+
+FORK = """
+import os
+kept, given = os.pipe()
+child = os.fork()
+if child == 0:
+    os.close(given)
+    {in_child}
+    print("child", flush=True)
+    os.read(kept, 1)      # until the parent is gone
+    {at_the_end}
+    sys.exit()
+sys.stdin.read()
+"""
+
+
+def test_a_forked_child_does_not_hold_the_server_for_itself(server, process):
+    parent = process(server.folder, HOLD_START + FORK.format(in_child="", at_the_end="sys.stdin.read()"))
+    parent.says()
+    assert parent.says() == "child"
+    parent.popen.kill()
+    parent.popen.wait()
+    server.start()
+    server.release()
+    assert not server.answers()  # while the child lives on
+
+
+def test_a_forked_child_that_ends_does_not_release_its_parents_hold(server, process):
+    code = """
+import os
+child = os.fork()
+if child == 0:
+    sys.exit()
+os.waitpid(child, 0)
+print("gone", flush=True)
+sys.stdin.read()
+"""
+    parent = process(server.folder, HOLD_START + code)
+    parent.says()
+    assert parent.says() == "gone"
+    server.start()
+    server.release()
+    assert server.answers()
+    assert parent.leaves() == ""
+    assert not server.answers()
+
+
+def test_a_forked_child_that_uses_the_server_takes_a_hold_of_its_own(server, process):
+    code = FORK.format(in_child="server.start()", at_the_end="print(server.answers(), flush=True)")
+    parent = process(server.folder, HOLD_START + code)
+    parent.says()
+    assert parent.says() == "child"
+    parent.popen.stdin.close()
+    parent.popen.wait()  # releases its own hold, and the pipe
+    assert parent.says() == "True"
+    assert parent.popen.stdout.read() == ""  # the child has ended as well
+    assert not server.answers()
+
+
+# Paths
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["with spaces", 'it\'s "quoted"', "a,b", "$HOME `id` \\ %s", "größe", "long" * 30],
+)
+def test_any_path_will_do(name, data, tmp_path):
+    server = EmbeddedServer(Path(shutil.copytree(data, tmp_path / name)))
+    server.start()
+    try:
+        assert query(server, "SHOW data_directory") == (str(tmp_path / name / "data"),)
+        assert len(os.fsencode(server.socket_folder)) <= 100
+    finally:
+        server.release()
+    assert not server.answers()
+
+
+def test_a_path_too_long_for_a_socket_has_a_private_folder_that_every_process_finds(data, tmp_path, process):
+    server = EmbeddedServer(Path(shutil.copytree(data, tmp_path / ("long" * 30))))
+    held = process(server.folder)
+    assert held.says() == str(server.socket_folder)
+    assert server.socket_folder.parent == Path("/tmp")
+    assert server.socket_folder.stat().st_mode & 0o777 == 0o700
+    held.leaves()
+    assert not server.socket_folder.exists()
+
+
+def test_a_socket_folder_that_others_may_enter_is_refused(tmp_path):
+    server = EmbeddedServer(tmp_path / ("long" * 30))
+    server.socket_folder.mkdir(mode=0o777)
+    server.socket_folder.chmod(0o777)
+    try:
+        with pytest.raises(EmbeddedServerError, match="is not a private folder"):
+            server.start()
+    finally:
+        server.socket_folder.rmdir()
+
+
+# Users
+
+
+@pytest.fixture
+def somebody(tmp_path):
+    """A folder of somebody else, and a way to be them."""
+
+    def make(user: int):
+        folder = tmp_path / "theirs"
+        folder.mkdir(mode=0o700)
+        os.chown(folder, user, user)
+        for parent in tmp_path.parents[:2]:
+            parent.chmod(parent.stat().st_mode | 0o011)  # pytest closes its folders to others
+        tmp_path.chmod(0o755)
+        # This Python may be closed to them where the machine's is not.
+        for python in (sys.executable, shutil.which("python3", path="/usr/local/bin:/usr/bin")):
+            who = {"user": user, "group": user, "extra_groups": [], "env": {**os.environ, "PYTHONPATH": PACKAGES}}
+            test = [python, "-c", "from pollsite.embedded import binaries; open(binaries() / 'postgres', 'rb').close()"]
+            with contextlib.suppress(OSError, subprocess.CalledProcessError):
+                subprocess.run(test, cwd=CHECKOUT, stderr=subprocess.DEVNULL, check=True, **who)
+                return folder, {**who, "python": python}
+        pytest.skip("this checkout is closed to other users")
+
+    return make
+
+
+NOBODY = pwd.getpwnam("nobody").pw_uid
+NAMELESS = 54_321
+
+
+@as_root
+@pytest.mark.parametrize("user", [NOBODY, NAMELESS], ids=["a user", "a user without a name"])
+def test_an_ordinary_user_can_have_a_server(user, somebody, process):
+    folder, who = somebody(user)
+    held = process(folder / "postgres", **who)
+    assert held.says() == str(folder / "postgres" / "run"), held.leaves()
+    assert (folder / "postgres" / "data").stat().st_uid == user
+    assert held.leaves() == ""
+
+
+@as_root
+def test_what_root_starts_in_the_folder_of_a_user_that_user_can_use(somebody, process):
+    folder, who = somebody(NOBODY)
+    server = EmbeddedServer(folder)
+    server.start()
+    theirs = process(folder, **who)
+    assert theirs.says() == str(server.socket_folder), theirs.leaves()
+    server.release()
+    assert server.answers()
+    assert theirs.leaves() == ""
+    assert not server.answers()
+    theirs = process(folder, **who)
+    assert theirs.says() == str(server.socket_folder), theirs.leaves()
+    assert {path.stat().st_uid for path in folder.iterdir()} == {NOBODY}
+
+
+@as_root
+def test_root_without_user_namespaces_becomes_an_ordinary_user_for_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(programs, "_namespace_serves", lambda *args: False)
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    server = EmbeddedServer(closed / "postgres")
+    server.start()
+    try:
+        assert query(server, "SELECT 1") == (1,)
+    finally:
+        server.release()
+    assert not server.answers()
+    assert server.data.stat().st_uid != 0
+    assert (closed.stat().st_uid, closed.stat().st_mode & 0o777) == (0, 0o700)
+    # The data keeps its owner where namespaces are allowed again.
+    monkeypatch.undo()
+    server.start()
+    assert query(server, "SELECT 1") == (1,)
+    server.release()
+    assert not server.answers()
+
+
+@as_root
+def test_root_makes_no_user_and_opens_no_folder(server):
+    users, modes = Path("/etc/passwd").read_bytes(), [path.stat().st_mode for path in server.folder.parents]
+    server.start()
+    assert Path("/etc/passwd").read_bytes() == users
+    assert [path.stat().st_mode for path in server.folder.parents] == modes
+    assert {path.stat().st_uid for path in server.folder.rglob("*")} == {0}
+
+
+def test_a_user_that_postgresql_cannot_run_as_is_told(monkeypatch):
+    monkeypatch.setattr(programs, "_is_named", lambda user: False)
+    monkeypatch.setattr(programs, "_namespace_serves", lambda *args: False)
+    monkeypatch.setattr(os, "geteuid", lambda: NAMELESS)
+    with pytest.raises(EmbeddedServerError, match="user id 54321 in a folder: give that id a line in /etc/passwd"):
+        embedded.unprivileged(["postgres"])
+
+
+@as_root
+def test_root_can_use_a_folder_of_its_own_inside_a_closed_one_of_somebody_else(tmp_path):
+    server = EmbeddedServer(tmp_path / "theirs" / "roots")
+    server.folder.mkdir(parents=True)
+    server.folder.parent.chmod(0o700)
+    os.chown(server.folder.parent, NOBODY, NOBODY)
+    server.start()
+    try:
+        assert query(server, "SELECT 1") == (1,)
+    finally:
+        server.release()
+    assert not server.answers()
+
+
+# What goes wrong is one line
+
+
+def complaint(server: EmbeddedServer) -> str:
+    with pytest.raises(EmbeddedServerError) as caught:
+        server.start()
+    assert "\n" not in str(caught.value)
+    assert not server.answers()
+    return str(caught.value)
+
+
+def test_data_of_another_major_version(folder):
+    (folder / "data" / "PG_VERSION").write_text("16\n")
+    assert "was made by PostgreSQL 16, and this is 18: set EMBEDDED_POSTGRES_DIR" in complaint(EmbeddedServer(folder))
+
+
+def test_a_folder_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").touch()
+    assert f"cannot use {tmp_path}/file/postgres (Not a directory)" in complaint(
+        EmbeddedServer(tmp_path / "file" / "postgres")
+    )
+
+
+def test_a_configuration_that_postgresql_refuses(folder):
+    with (folder / "data" / "postgresql.conf").open("a") as file:
+        file.write("shared_buffers = many\n")
+    said = complaint(EmbeddedServer(folder))
+    assert 'does not start: invalid value for parameter "shared_buffers"' in said or "configuration file" in said
+
+
+@pytest.mark.parametrize("made", [False, True], ids=["while the data is made", "while the server starts"])
+def test_a_full_disk(made, tmp_path, process):
+    mount = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
+    mount += ['mount -t tmpfs -o size=80m tmpfs "$0" && exec "$@"', str(tmp_path)]
+    if subprocess.run([*mount, "true"], stderr=subprocess.DEVNULL).returncode:
+        pytest.skip("a small disk cannot be mounted here")
+    full = """
+if sys.argv[2:]:
+    server.start()
+    server.release()
+with open(server.folder.parent / "filling", "wb", buffering=0) as file:
+    try:
+        while file.write(bytes(4096)) == 4096:
+            pass
+    except OSError:
+        pass
+try:
+    server.start()
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+    said = process(tmp_path / "postgres", HOLD + full.replace("sys.argv[2:]", str(made)), before=mount).says()
+    assert said.startswith("EmbeddedServerError The embedded PostgreSQL "), said
+    assert "No space left on device" in said
+
+
+def test_a_python_without_the_binaries(tmp_path, monkeypatch):
+    monkeypatch.setattr(programs.importlib.util, "find_spec", lambda name: None)
+    assert "pip install -r requirements.txt" in complaint_of_binaries()
+
+
+def complaint_of_binaries() -> str:
+    with pytest.raises(EmbeddedServerError) as caught:
+        embedded.binaries()
+    return str(caught.value)
+
+
+def test_a_start_that_failed_holds_nothing(folder):
+    server = EmbeddedServer(folder)
+    (folder / "data" / "PG_VERSION").write_text("16\n")
+    complaint(server)
+    (folder / "data" / "PG_VERSION").write_text("18\n")
+    server.start()
+    server.release()
+    assert not server.answers()
+
+
+def test_the_log_is_set_aside_when_it_has_grown(server, monkeypatch):
+    monkeypatch.setattr(embedded, "LOG_BYTES", 10)
+    server.start()
+    assert starts(server) == 1
+    assert (server.folder / "server.log.1").exists()
