@@ -71,7 +71,13 @@ def sow(conn: "Connection", seed: Seed, progress: Callable[[int], object]) -> bo
         if created is None:
             return False
         poll_id, option_ids = created
-        queries.copy_votes(conn, _Reader(_lines(seed, poll_id, option_ids, opens_at), progress))
+        reader = _Reader(_lines(seed, poll_id, option_ids, opens_at), progress)
+        try:
+            queries.copy_votes(conn, reader)
+        except queries.UNAVAILABLE:
+            if reader.interruption:  # psycopg2 reports it as a query that was cancelled
+                raise reader.interruption from None
+            raise
     return True
 
 
@@ -94,8 +100,13 @@ class _Reader:
     def __init__(self, lines: Iterator[str], progress: Callable[[int], object]) -> None:
         self._lines = lines
         self._progress = progress
+        self.interruption: BaseException | None = None
 
     def read(self, size: int = -1, /) -> str:
-        lines = list(islice(self._lines, LINES_A_READ))
-        self._progress(len(lines))
+        try:
+            lines = list(islice(self._lines, LINES_A_READ))
+            self._progress(len(lines))
+        except BaseException as interruption:
+            self.interruption = interruption
+            raise
         return "".join(lines)

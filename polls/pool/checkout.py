@@ -2,10 +2,10 @@
 
 import contextlib
 import logging
-import sys
-import threading
-import time
 from collections.abc import Hashable
+from sys import _getframe
+from threading import get_ident
+from time import monotonic_ns
 from types import TracebackType
 from typing import Final
 
@@ -37,40 +37,36 @@ class Checkout(Ledger):
         Raises PoolTimeout after `timeout` seconds (the pool's, unless given), TooManyRequests, PoolClosed, and a plain
         PoolError where the thread would wait for connections that it holds itself.
         """
-        frame = sys._getframe(1)
+        frame = _getframe(1)
         code = frame.f_code
         if code is _ENTER:
             frame = frame.f_back or frame
             code = frame.f_code
         lasti = frame.f_lasti
         slot: Slot | None = None
-        uses = 0
         try:
             with self._lock:
                 # Decides who gets the connection that was used last: whoever comes while nobody waits.
                 self._counters.requests_num += 1
                 if self._idle and not self._queue and key is None:
                     conn, slot = self._idle.pop()
-                    now = time.monotonic_ns()
-                    fresh = (
-                        now - slot.rested_ns < self._recheck_ns and slot.epoch == self._epoch and now < slot.expires_ns
-                    )
+                    now = monotonic_ns()
                     slot.state = IN_USE
                     slot.since_ns = now
-                    slot.thread = threading.get_ident()
+                    slot.thread = get_ident()
                     slot.code = code
                     slot.lasti = lasti
-                    slot.uses = uses = slot.uses + 1
+                    slot.uses += 1
             if slot is None:
-                now = time.monotonic_ns()
-                return self._wait_for_one(key, timeout, Borrower(threading.get_ident(), code, lasti, now), None)
-            if fresh and not slot.poll(0):
+                borrower = Borrower(get_ident(), code, lasti, monotonic_ns())
+                return self._wait_for_one(key, timeout, borrower)
+            if now < slot.due_ns and now < slot.expires_ns and not slot.poll(0):
                 return conn
-            return self._wait_for_one(key, timeout, slot.borrower(), (conn, slot))
         except BaseException:
             if slot is not None:
-                self._abandon(conn, slot, uses)
+                self._abandon(conn, slot, slot.uses)
             raise
+        return self._wait_for_one(None, timeout, slot.borrower(), conn, slot)
 
     def putconn(self, conn: Connection, key: Hashable | None = None, close: bool = False) -> None:
         """Return a connection; with `close`, to be closed.
@@ -96,16 +92,11 @@ class Checkout(Ledger):
             if fit:
                 with self._lock:
                     # Decides whether the connection may rest: if nothing is left to be done to it, and nobody waits.
-                    now = time.monotonic_ns()
-                    if (
-                        slot.state is IN_USE
-                        and not self._queue
-                        and slot.epoch >= self._retired
-                        and now < slot.expires_ns
-                        and slot.key is None
-                    ):
+                    now = monotonic_ns()
+                    if slot.state is IN_USE and not self._queue and now < slot.expires_ns and slot.key is None:
                         self._counters.usage_ns += now - slot.since_ns
-                        slot.rested_ns = now
+                        slot.since_ns = now
+                        slot.due_ns = now + self._recheck_ns
                         slot.state = IDLE
                         self._idle.append((conn, slot))
                         return
@@ -128,10 +119,11 @@ class Checkout(Ledger):
         key: Hashable | None,
         timeout: float | None,
         borrower: Borrower,
-        stale: tuple[Connection, Slot] | None,
+        conn: Connection | None = None,
+        slot: Slot | None = None,
     ) -> Connection:
-        """The long way to a connection: through the queue. `stale` is one that the caller has in hand and that needs a
-        closer look; it keeps the caller's turn. Takes the lock."""
+        """The long way to a connection: through the queue. A connection that the caller has in hand already, and that
+        needs a closer look, keeps its turn. Takes the lock."""
         if timeout is None:
             timeout = self._options.timeout
         else:
@@ -141,8 +133,7 @@ class Checkout(Ledger):
             return conn
         waiter = Waiter(borrower)
         try:
-            renewals = self._join(waiter) if stale is None else self._rejoin(waiter, *stale)
-            del stale
+            renewals = self._join(waiter) if conn is None or slot is None else self._rejoin(waiter, conn, slot)
             while True:
                 for renewal in renewals:
                     renewal.start()
@@ -150,7 +141,6 @@ class Checkout(Ledger):
                 if waiter.fresh and not slot.poll(0):
                     break
                 renewals = self._rejoin(waiter, conn, slot)
-                del conn
             self._leave(waiter, key)
             return conn
         except BaseException:
@@ -161,13 +151,13 @@ class Checkout(Ledger):
         """Wait until the caller is served. Does the keeper's work now and then. Takes the lock."""
         while True:
             ensure_keeper(self)
-            left = (deadline_ns - time.monotonic_ns()) / 1e9
+            left = (deadline_ns - monotonic_ns()) / 1e9
             waiter.gate.acquire(timeout=max(0.0, min(left, SLICE)))
             if self._recheck(waiter) and waiter.conn is not None and waiter.slot is not None:
                 return waiter.conn, waiter.slot
             if self.closed:
                 raise PoolClosed(f"the pool {self._options.name!r} was closed while the caller waited")
-            if time.monotonic_ns() >= deadline_ns:
+            if monotonic_ns() >= deadline_ns:
                 raise PoolTimeout(self._explain(timeout)) from self._last_error
             tend(self)
 
@@ -183,7 +173,7 @@ class Checkout(Ledger):
         )
         if held:
             oldest = min(held, key=lambda borrower: borrower.since_ns)
-            seconds = (time.monotonic_ns() - oldest.since_ns) / 1e9
+            seconds = (monotonic_ns() - oldest.since_ns) / 1e9
             reason += f"; held longest by thread {oldest.name()}, for {seconds:.1f} s, taken at {oldest.place()}"
         if error is not None:
             reason += f"; the last attempt to connect failed: {str(error).strip()}"
@@ -223,7 +213,7 @@ class Checkout(Ledger):
                 raise PoolError("this connection was returned already")
             if slot.state is IN_USE:
                 slot.state = RETURNING
-            self._counters.usage_ns += time.monotonic_ns() - slot.since_ns
+            self._counters.usage_ns += monotonic_ns() - slot.since_ns
             if slot.key is not None:
                 self._keyed.pop(slot.key, None)
                 slot.key = None
@@ -236,7 +226,7 @@ class Checkout(Ledger):
                 self._counters.returns_bad += 1
             if broken and slot.state is RETURNING:
                 self._suspect(slot)
-            slot.rested_ns = time.monotonic_ns()
+            slot.due_ns = monotonic_ns() + self._recheck_ns
             renewals = self._lay_down(conn, slot, good and slot.state is RETURNING)
         for renewal in renewals:
             renewal.start()

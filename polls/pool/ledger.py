@@ -68,8 +68,7 @@ class Ledger(AbstractConnectionPool):
         self._keyed: dict[Hashable, Slot] = {}
         self._queue: deque[Waiter] = deque()
         self._gates: list[threading.Lock] = []  # of those who wait for any change
-        self._epoch = 0  # slots of an earlier epoch are pinged before use,
-        self._retired = 0  # those from before this one are closed
+        self._retired_ns = 0  # connections begun before then are closed
         self._down = False  # the last attempt to connect failed: one prober at a time
         self._prober: Slot | None = None
         self._last_error: Exception | None = None
@@ -165,6 +164,7 @@ class Ledger(AbstractConnectionPool):
         if not (good and self._is_worth_keeping(slot)):
             return [self._entrust(slot, conn, False)]
         slot.owner = weakref.ref(conn, self._wake.put)
+        slot.since_ns = time.monotonic_ns()
         slot.state = IDLE
         self._by_id[id(conn)] = slot
         self._idle.append((conn, slot))
@@ -188,7 +188,7 @@ class Ledger(AbstractConnectionPool):
     def _is_fresh(self, slot: Slot) -> bool:
         """Whether an idle connection may be used without a ping. The caller holds the lock. `getconn` has it inline."""
         now = time.monotonic_ns()
-        return now - slot.rested_ns < self._recheck_ns and slot.epoch == self._epoch and now < slot.expires_ns
+        return now < slot.due_ns and now < slot.expires_ns
 
     def _is_worth_keeping(self, slot: Slot) -> bool:
         """Whether age, drain, resize and close let a connection stay. The caller holds the lock."""
@@ -196,10 +196,10 @@ class Ledger(AbstractConnectionPool):
         size = self._size()
         return (
             not self.closed
-            and slot.epoch >= self._retired
+            and slot.born_ns > self._retired_ns
             and now < slot.expires_ns
             and size <= self.maxconn
-            and not (size > self.minconn and now - slot.rested_ns > self._max_idle_ns)
+            and not (slot.state is IDLE and size > self.minconn and now - slot.since_ns > self._max_idle_ns)
         )
 
     def _size(self) -> int:
@@ -209,7 +209,7 @@ class Ledger(AbstractConnectionPool):
     def _entrust(self, slot: Slot, conn: connection | None, keep: bool) -> Renewal:
         """Hand a slot to a renewal, which is to ping its connection or else to close it. The caller holds the lock."""
         self._by_id = {key: other for key, other in self._by_id.items() if other is not slot}
-        renewal = Renewal(self, slot, conn, keep, self._epoch)
+        renewal = Renewal(self, slot, conn, keep)
         slot.owner = weakref.ref(renewal, self._wake.put)
         slot.since_ns = time.monotonic_ns()
         slot.state = CHECKING if keep else CLOSING
@@ -252,25 +252,27 @@ class Ledger(AbstractConnectionPool):
         self._changed()
 
     def _suspect(self, slot: Slot) -> None:
-        """A connection was dead: have the others of its epoch pinged before use. The caller holds the lock."""
-        if slot.epoch == self._epoch:
-            self._epoch += 1
+        """A connection is dead: have those at rest pinged before use. One that was suspected itself tells nothing new.
+        The caller holds the lock."""
+        if slot.due_ns:
+            for _, other in self._idle:
+                other.due_ns = 0
 
     def _retire(self, slot: Slot | None = None) -> None:
         """Have all present connections replaced, those in use as they come back; but once only for the generation of
         `slot`, if one is given. Takes the lock."""
         with self._lock:
             # Decides which generation is the last one to be closed.
-            if slot is None or slot.epoch >= self._retired:
-                self._epoch += 1
-                self._retired = self._epoch
+            if slot is None or slot.born_ns > self._retired_ns:
+                self._retired_ns = time.monotonic_ns()
+                for other in self._slots:
+                    other.expires_ns = 0
         self._wake.put(None)
 
     # What renewals report
 
-    def _may_connect(self, renewal: Renewal) -> bool:
+    def _may_connect(self, slot: Slot) -> bool:
         """After closing: whether the slot is to be connected anew; else it is gone. Takes the lock."""
-        slot = renewal.slot
         with self._lock:
             # Decides whether the slot is still wanted, and keeps all but one away from a server that is down.
             probing = self._down and self._is_probing() and self._prober is not slot
@@ -280,7 +282,7 @@ class Ledger(AbstractConnectionPool):
             if self._down:
                 self._prober = slot
             slot.state = CONNECTING
-            renewal.epoch = self._epoch
+            slot.born_ns = slot.since_ns = time.monotonic_ns()
             self._counters.connections_num += 1
             self._changed()
             return True
@@ -300,22 +302,20 @@ class Ledger(AbstractConnectionPool):
             self._counters.connections_num += 1
             return True
 
-    def _deliver(self, renewal: Renewal, conn: connection, took_ns: int) -> list[Renewal]:
+    def _deliver(self, slot: Slot, conn: connection, took_ns: int) -> list[Renewal]:
         """Put a connection that was made or pinged to use, or away after all. Takes the lock."""
-        slot = renewal.slot
         with self._lock:
             # Decides whether the pool still wants it, and who gets it.
             if took_ns:
                 self._counters.connections_ns += took_ns
                 self._down, self._last_error = False, None
-            slot.epoch = renewal.epoch
-            slot.rested_ns = time.monotonic_ns()
+            slot.due_ns = time.monotonic_ns() + self._recheck_ns
             return self._lay_down(conn, slot, True)
 
     def _found_dead(self, slot: Slot) -> None:
         """A connection in the pool did not answer. Takes the lock."""
         with self._lock:
-            # Decides that the others of its epoch need a ping before they are used.
+            # Decides that the others are to be doubted.
             self._counters.connections_lost += 1
             slot.state = CLOSING
             self._suspect(slot)

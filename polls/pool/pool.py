@@ -220,7 +220,9 @@ class ConnectionPool(Checkout):
         with self._lock:
             # Decides that the pool is closed, and who has to be told.
             self.closed = True
-            self._retired = self._epoch = self._epoch + 1
+            self._retired_ns = time.monotonic_ns()
+            for slot in self._slots:
+                slot.expires_ns = 0
             renewals = [self._entrust(slot, conn, False) for conn, slot in self._idle]
             self._idle.clear()
             while self._queue:

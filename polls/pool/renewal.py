@@ -10,7 +10,7 @@ import psycopg2
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE, connection
 
 from polls.pool.options import to_ns
-from polls.pool.slot import Slot, client_settings
+from polls.pool.slot import Slot
 
 if TYPE_CHECKING:
     from polls.pool.ledger import Ledger
@@ -29,14 +29,13 @@ class Renewal:
     The slot belongs to this object while it lives. Should an exception end it early, the slot is found by `tend`.
     """
 
-    __slots__ = ("__weakref__", "conn", "epoch", "keep", "pool", "slot")
+    __slots__ = ("__weakref__", "conn", "keep", "pool", "slot")
 
-    def __init__(self, pool: "Ledger", slot: Slot, conn: connection | None, keep: bool, epoch: int) -> None:
+    def __init__(self, pool: "Ledger", slot: Slot, conn: connection | None, keep: bool) -> None:
         self.pool = pool
         self.slot = slot
         self.conn = conn
         self.keep = keep
-        self.epoch = epoch
 
     def start(self) -> None:
         """Run in a thread of its own, or here and now where no thread can be had.
@@ -55,7 +54,7 @@ class Renewal:
         if not (conn is not None and self.keep and self.revive(conn)):
             self.slot.close(conn)
             del conn  # gone before another one is made
-            if self.pool._may_connect(self):
+            if self.pool._may_connect(self.slot):
                 self.connect()
         for renewal in self.pool._plan_next():
             renewal.start()
@@ -91,13 +90,14 @@ class Renewal:
         pool, slot = self.pool, self.slot
         conn = pool._make_connection()
         try:
+            slot.attach(conn)
             lifetime = pool._options.max_lifetime * random.uniform(1 - LIFETIME_JITTER, 1)
-            slot.attach(conn, time.monotonic_ns() + to_ns(lifetime))
+            slot.expires_ns = time.monotonic_ns() + to_ns(lifetime)
             if pool._options.configure is not None:
                 pool._options.configure(conn)
                 if conn.get_transaction_status() != TRANSACTION_STATUS_IDLE:
                     raise psycopg2.ProgrammingError("configure left a transaction open")
-            slot.settings = client_settings(conn)
+                slot.remember(conn)
         except Exception:
             slot.close(conn)
             raise
@@ -105,5 +105,5 @@ class Renewal:
 
     def deliver(self, conn: connection, took_ns: int) -> None:
         """Let the ledger decide what becomes of a good connection."""
-        for renewal in self.pool._deliver(self, conn, took_ns):
+        for renewal in self.pool._deliver(self.slot, conn, took_ns):
             renewal.start()

@@ -39,7 +39,7 @@ CLOSE_LIMIT_MS: Final = 1000  # how long a server may take to end a session that
 
 # What a borrower may have changed on the client's side. `status` is among them: anything but READY is unfit.
 client_settings: Callable[[connection], tuple[Any, ...]] = attrgetter(
-    "status", "autocommit", "isolation_level", "readonly", "deferrable", "cursor_factory", "encoding"
+    "status", "autocommit", "isolation_level", "readonly", "deferrable", "cursor_factory"
 )
 
 
@@ -75,7 +75,8 @@ class Slot:
     __slots__ = (
         "born_ns",
         "code",
-        "epoch",
+        "due_ns",
+        "encoding",
         "expires_ns",
         "fd",
         "key",
@@ -83,7 +84,6 @@ class Slot:
         "owner",
         "pid",
         "poll",
-        "rested_ns",
         "settings",
         "since_ns",
         "state",
@@ -95,13 +95,15 @@ class Slot:
     def __init__(self) -> None:
         self.state: str = CONNECTING
         self.owner: Callable[[], object] = _nobody
-        self.epoch = 0  # the pool's epoch when this connection was last known to be good
         self.pid: int | None = None
         self.fd = -1  # a duplicate of the connection's socket: valid whatever becomes of the connection
         self.poll: Callable[[int], list[tuple[int, int]]] = _no_events
         self.settings: tuple[Any, ...] = ()
-        self.born_ns = self.since_ns = self.rested_ns = time.monotonic_ns()
-        self.expires_ns = 0
+        self.encoding = ""
+        self.born_ns = time.monotonic_ns()  # when it began to be connected
+        self.since_ns = self.born_ns  # when its state began
+        self.due_ns = 0  # when it needs a ping before use
+        self.expires_ns = 0  # when it is too old
         self.uses = 0
         self.warned = 0  # the use that was last reported as a leak
         self.key: object = None
@@ -113,16 +115,19 @@ class Slot:
         if self.fd >= 0:
             os.close(self.fd)
 
-    def attach(self, conn: connection, expires_ns: int) -> None:
+    def attach(self, conn: connection) -> None:
         """Get to know a new connection."""
         self.fd = os.dup(conn.fileno())
         poller = select.poll()
         poller.register(self.fd, select.POLLIN | HANGUP)
         self.poll = poller.poll
         self.pid = conn.info.backend_pid
+        self.remember(conn)
+
+    def remember(self, conn: connection) -> None:
+        """Take the present settings of a connection as those to go back to."""
         self.settings = client_settings(conn)
-        self.born_ns = time.monotonic_ns()
-        self.expires_ns = expires_ns
+        self.encoding = conn.encoding
 
     def take(self, borrower: Borrower) -> None:
         """Note who takes it, now. `getconn` has these lines inline."""
@@ -161,9 +166,7 @@ class Slot:
 
     def restore(self, conn: connection) -> None:
         """Put the client's settings back to what `configure` left."""
-        _, autocommit, isolation_level, readonly, deferrable, cursor_factory, encoding = self.settings
-        if conn.encoding != encoding:
-            conn.set_client_encoding(encoding)
+        _, autocommit, isolation_level, readonly, deferrable, cursor_factory = self.settings
         conn.autocommit = autocommit
         conn.isolation_level = isolation_level
         conn.readonly = readonly
@@ -175,6 +178,8 @@ class Slot:
         conn.autocommit = True
         with cursor(conn) as curs:
             curs.execute("DISCARD ALL")
+            if conn.encoding != self.encoding:
+                conn.set_client_encoding(self.encoding)
             if not (conn.get_parameter_status("DateStyle") or "").startswith("ISO"):
                 curs.execute("SET datestyle TO 'ISO'")
         conn.autocommit = self.settings[1]

@@ -11,6 +11,7 @@ from psycopg2.extensions import connection as Psycopg2Connection
 
 from pollsite.embedded import EmbeddedServer, EmbeddedServerError
 from pollsite.postgres.client import DatabaseClient
+from pollsite.postgres.creation import DatabaseCreation
 
 # Keys of OPTIONS that are Django's or psycopg 3's and that psycopg2.connect would refuse.
 NOT_LIBPQ = frozenset(
@@ -26,6 +27,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     """The connection of the ORM, and the one place that knows how to reach the database."""
 
     client_class = DatabaseClient
+    creation_class = DatabaseCreation
 
     def get_connection_params(self) -> dict[str, Any]:
         params: dict[str, Any] = super().get_connection_params()

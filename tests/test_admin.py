@@ -1,0 +1,148 @@
+"""The admin: polls are made, opened and closed there, and it cannot go around the promises."""
+
+import pytest
+
+from polls.admin import STATE
+from polls.models import Option, Poll
+
+
+@pytest.fixture
+def admin(admin_client):
+    return admin_client
+
+
+def poll_form(options=("Yes", "No"), *, kept=(), **fields):
+    """What the admin's form of a poll sends."""
+    rows = [*({"id": option.pk, "text": option.text, "position": option.position} for option in kept)]
+    rows += [{"text": text, "position": number} for number, text in enumerate(options)]
+    form = {
+        "title": "Tea?",
+        "description": "",
+        "owner": "",
+        "min_choices": 1,
+        "max_choices": 1,
+        "opens_at_0": "2026-01-01",
+        "opens_at_1": "12:00",
+        "closes_at_0": "",
+        "closes_at_1": "",
+        "results": "always",
+        "listed": "on",
+        "options-TOTAL_FORMS": len(rows),
+        "options-INITIAL_FORMS": len(kept),
+        **fields,
+    }
+    for number, row in enumerate(rows):
+        form |= {f"options-{number}-{name}": value for name, value in row.items()}
+    return form
+
+
+def test_poll_is_made_with_its_options_and_an_address_of_its_own(admin, client, transactional_db):
+    response = admin.post("/admin/polls/poll/add/", poll_form(("Yes", "No", "Perhaps")))
+    assert response.status_code == 302
+    poll = Poll.objects.get()
+    assert poll.slug.startswith("tea-")
+    assert [option.text for option in poll.options.all()] == ["Yes", "No", "Perhaps"]
+    assert client.get(poll.get_absolute_url()).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"title": ""}, "This field is required."),
+        ({"min_choices": 3, "max_choices": 2}, "The fewest choices are at least 1, and no more than the most."),
+        ({"closes_at_0": "2025-01-01", "closes_at_1": "12:00"}, "A poll closes after it has opened."),
+        ({"title": "x" * 201}, "Ensure this value has at most 200 characters"),
+        ({"options": ("Yes", "Yes")}, "Please correct the duplicate data"),
+    ],
+)
+def test_bad_poll_comes_back_with_an_error(admin, transactional_db, fields, says):
+    response = admin.post("/admin/polls/poll/add/", poll_form(**fields))
+    assert response.status_code == 200
+    assert says in response.content.decode()
+    assert not Poll.objects.exists()
+
+
+def test_polls_are_listed_with_their_state(admin, make_poll):
+    make_poll(opens_in=None)
+    make_poll(opens_in="-2 hours", closes_in="-1 hour")
+    page = admin.get("/admin/polls/poll/").content.decode()
+    for state in ("draft", "closed"):
+        assert f'<td class="field-state">{state}</td>' in page
+
+
+def act(admin, action, *polls):
+    return admin.post(
+        "/admin/polls/poll/", {"action": action, "_selected_action": [poll.id for poll in polls]}, follow=True
+    ).content.decode()
+
+
+def states():
+    return dict(Poll.objects.annotate(state=STATE).values_list("pk", "state"))
+
+
+def test_drafts_with_options_are_opened(admin, make_poll):
+    ready, empty = make_poll(opens_in=None), make_poll(options=0, opens_in=None)
+    page = act(admin, "open_now", ready, empty)
+    assert "1 of 2 polls opened. Only drafts and scheduled polls that have options can be opened." in page
+    assert states() == {ready.id: "open", empty.id: "draft"}
+
+
+def test_open_polls_are_closed(admin, make_poll, vote, refused):
+    poll = make_poll()
+    vote(poll, "ann", poll.options[:1])
+    assert "1 of 1 polls closed." in act(admin, "close_now", poll)
+    with refused("polls_vote_while_open"):
+        vote(poll, "bob", poll.options[:1])
+
+
+def test_polls_are_archived(admin, make_poll):
+    poll = make_poll()
+    act(admin, "archive", poll)
+    assert states() == {poll.id: "archived"}
+
+
+def test_poll_with_votes_shows_its_rules_and_options_read_only(admin, make_poll, vote):
+    poll = make_poll()
+    address = f"/admin/polls/poll/{poll.id}/change/"
+    assert 'name="max_choices"' in admin.get(address).content.decode()
+    vote(poll, "ann", poll.options[:1])
+    page = admin.get(address).content.decode()
+    assert 'name="max_choices"' not in page
+    assert "Option 1" in page
+    assert 'name="options-0-text"' not in page
+    assert "deletelink" not in page.replace("icon-deletelink", "")
+
+
+def test_first_vote_during_the_editing_of_a_poll_wins(admin, make_poll, vote, monkeypatch):
+    """The form was made before the vote, and is sent after it."""
+    poll = make_poll()
+    vote(poll, "ann", poll.options[:1])
+    monkeypatch.setattr("polls.admin._has_votes", lambda poll: False)
+    response = admin.post(
+        f"/admin/polls/poll/{poll.id}/change/",
+        poll_form((), kept=Option.objects.all(), max_choices=2),
+        follow=True,
+    )
+    assert "Nothing was saved. The rules of a poll are frozen from its first vote on." in response.content.decode()
+    assert Poll.objects.get().max_choices == 1
+
+
+def test_poll_with_votes_cannot_be_deleted_from_the_list(admin, make_poll, vote):
+    poll = make_poll()
+    vote(poll, "ann", poll.options[:1])
+    admin.post("/admin/polls/poll/", {"action": "delete_selected", "_selected_action": [poll.id], "post": "yes"})
+    assert Poll.objects.exists()
+
+
+def test_votes_are_read_only_and_tell_neither_voter_nor_choice(admin, make_poll, vote, sql):
+    poll = make_poll()
+    vote(poll, "the-key-of-ann", poll.options[:1])
+    [(vote_id,)] = sql("SELECT id FROM polls_vote")
+    for address in ("/admin/polls/vote/", f"/admin/polls/vote/{vote_id}/change/"):
+        page = admin.get(address).content.decode()
+        assert "Poll 1" in page
+        assert "the-key-of-ann" not in page
+        assert "Option 1" not in page
+    assert admin.get("/admin/polls/vote/add/").status_code == 403
+    assert admin.post(f"/admin/polls/vote/{vote_id}/change/", {}).status_code == 403
+    assert admin.post(f"/admin/polls/vote/{vote_id}/delete/", {"post": "yes"}).status_code == 403

@@ -1,0 +1,324 @@
+"""The pages, each state of them, and bad input."""
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+
+@pytest.fixture
+def voter(client, make_poll):
+    """A browser that has seen the ballot of a poll, and that poll."""
+    poll = make_poll()
+    client.get(f"/polls/{poll.slug}/")
+    return client, poll
+
+
+def text_of(response):
+    return " ".join(response.content.decode().split())
+
+
+def votes(sql):
+    return sql("SELECT count(*) FROM polls_vote")[0][0]
+
+
+def test_front_page_lists_open_polls(client, make_poll):
+    make_poll(title="Tea or coffee?")
+    make_poll(title="Long gone", opens_in="-2 hours", closes_in="-1 hour")
+    page = text_of(client.get("/"))
+    assert "Tea or coffee?" in page
+    assert "Long gone" not in page
+
+
+def test_front_page_says_that_there_is_nothing(client, conn):
+    assert "No poll is open at the moment." in text_of(client.get("/"))
+
+
+def test_front_page_is_cut_into_pages(client, make_poll):
+    for number in range(21):
+        make_poll(title=f"Question {number:02}", opens_in=f"-{60 - number} minutes")
+    first, second = text_of(client.get("/?q=question")), text_of(client.get("/?q=question&page=2"))
+    assert "Question 20" in first
+    assert "Question 00" not in first
+    assert 'href="?page=2&amp;q=question"' in first
+    assert "Question 00" in second
+    assert "Older polls" not in second
+
+
+@pytest.mark.parametrize("query", ["page=0", "page=x", "page=99999999999", "q=%00", "q=%ED%A0%80", "q=" + "x" * 5000])
+def test_bad_search_is_no_error(client, conn, query):
+    assert client.get(f"/?{query}").status_code == 200
+
+
+def test_search_that_finds_nothing_says_so_without_running_markup(client, conn):
+    page = text_of(client.get("/?q=<script>alert(1)</script>"))
+    assert "No open poll has" in page
+    assert "<script>alert" not in page
+
+
+def test_ballot_of_a_poll_with_one_choice_has_radio_buttons(client, make_poll):
+    page = text_of(client.get(f"/polls/{make_poll().slug}/"))
+    assert page.count('type="radio" name="choices"') == 3
+    assert "checked" not in page
+    assert "Choose one option." in page
+
+
+def test_ballot_of_a_poll_with_several_choices_has_check_boxes(client, make_poll):
+    page = text_of(client.get(f"/polls/{make_poll(min_choices=2, max_choices=3).slug}/"))
+    assert page.count('type="checkbox" name="choices"') == 3
+    assert "Choose 2 to 3 options." in page
+
+
+@pytest.mark.parametrize(
+    ("window", "says"),
+    [
+        ({"opens_in": "1 hour"}, "This poll is not open yet."),
+        ({"opens_in": "-2 hours", "closes_in": "-1 hour"}, "This poll closed"),
+        ({"archived_at": "2026-01-01"}, "This poll is archived."),
+    ],
+)
+def test_poll_that_is_not_open_says_so_and_takes_no_vote(voter, make_poll, sql, window, says):
+    client, _ = voter
+    poll = make_poll(**window)
+    page = text_of(client.get(f"/polls/{poll.slug}/"))
+    assert says in page
+    assert "<form" not in page
+    response = client.post(f"/polls/{poll.slug}/", {"choices": poll.options[0]}, follow=True)
+    assert says in text_of(response)
+    assert votes(sql) == 0
+
+
+def test_draft_is_unknown_to_everybody(voter, make_poll, sql):
+    client, _ = voter
+    poll = make_poll(opens_in=None)
+    for path in ("", "results/", "results.json", "results.csv"):
+        assert client.get(f"/polls/{poll.slug}/{path}").status_code == 404
+    assert client.post(f"/polls/{poll.slug}/", {"choices": poll.options[0]}).status_code == 404
+    assert votes(sql) == 0
+
+
+def test_unknown_poll_is_a_page_that_helps(client, conn):
+    response = client.get("/polls/nowhere-at-all/")
+    assert response.status_code == 404
+    assert "There is nothing at this address" in text_of(response)
+
+
+def test_voter_who_comes_back_sees_the_vote(voter):
+    client, poll = voter
+    client.post(f"/polls/{poll.slug}/", {"choices": poll.options[1]})
+    page = text_of(client.get(f"/polls/{poll.slug}/"))
+    assert "Your vote is counted." in page
+    assert "You voted for <strong><bdi>Option 2</bdi></strong>." in page
+    assert "<form" not in page
+
+
+def test_second_vote_changes_nothing_and_says_what_stands(voter, sql):
+    client, poll = voter
+    client.post(f"/polls/{poll.slug}/", {"choices": poll.options[1]})
+    response = client.post(f"/polls/{poll.slug}/", {"choices": poll.options[0]}, follow=True)
+    assert response.redirect_chain == [(f"/polls/{poll.slug}/", 303)]
+    assert "You voted for <strong><bdi>Option 2</bdi></strong>." in text_of(response)
+    assert sql("SELECT choices FROM polls_vote") == [([poll.options[1]],)]
+
+
+@pytest.mark.parametrize(
+    ("sent", "says"),
+    [
+        ([], "Choose an option."),
+        ([""], "One of the options sent is none of this poll."),
+        (["-1"], "One of the options sent is none of this poll."),
+        (["1.5"], "One of the options sent is none of this poll."),
+        (["abc"], "One of the options sent is none of this poll."),
+        (["٣"], "One of the options sent is none of this poll."),
+        (["1' OR '1'='1"], "One of the options sent is none of this poll."),
+        (["\x00"], "One of the options sent is none of this poll."),
+        ([str(2**63 - 1)], "One of the options sent is none of this poll."),
+        ([str(2**63)], "One of the options sent is none of this poll."),
+        (["9" * 5000], "One of the options sent is none of this poll."),
+        ("other poll", "One of the options sent is none of this poll."),
+        ("two", "Choose one option."),
+        ("twice", "Choose one option."),
+    ],
+)
+def test_bad_ballot_comes_back_with_an_error_and_writes_nothing(voter, make_poll, sql, sent, says):
+    client, poll = voter
+    other = make_poll()
+    sent = {"other poll": other.options[:1], "two": poll.options[:2], "twice": poll.options[:1] * 2}.get(
+        sent if isinstance(sent, str) else "", sent
+    )
+    response = client.post(f"/polls/{poll.slug}/", {"choices": sent})
+    assert response.status_code == 200
+    page = text_of(response)
+    assert "There is a problem" in page
+    assert f'<a href="#option-{poll.options[0]}">{says}' in page
+    assert votes(sql) == 0
+
+
+def test_more_fields_than_any_ballot_has_are_refused(voter, sql):
+    client, poll = voter
+    assert client.post(f"/polls/{poll.slug}/", {"choices": ["1"] * 1001}).status_code == 400
+    assert votes(sql) == 0
+
+
+def test_option_sent_twice_to_a_poll_with_several_choices_is_named(client, make_poll, sql):
+    poll = make_poll(max_choices=3)
+    client.get(f"/polls/{poll.slug}/")
+    response = client.post(f"/polls/{poll.slug}/", {"choices": [poll.options[0]] * 2})
+    assert "An option was sent twice." in text_of(response)
+    assert votes(sql) == 0
+
+
+def test_bad_ballot_keeps_what_was_chosen(client, make_poll):
+    poll = make_poll(min_choices=2, max_choices=2)
+    client.get(f"/polls/{poll.slug}/")
+    page = text_of(client.post(f"/polls/{poll.slug}/", {"choices": [poll.options[1]]}))
+    assert page.count(" checked") == 1
+    assert f'id="option-{poll.options[1]}" checked' in page
+
+
+def test_vote_without_the_cookie_gets_the_ballot_and_the_cookie(client, make_poll, sql):
+    poll = make_poll()
+    response = client.post(f"/polls/{poll.slug}/", {"choices": poll.options[0]})
+    assert response.status_code == 200
+    assert "please vote again" in text_of(response)
+    assert votes(sql) == 0
+    client.post(f"/polls/{poll.slug}/", {"choices": poll.options[0]})
+    assert votes(sql) == 1
+
+
+def test_forged_cookie_is_no_cookie(voter, sql):
+    client, poll = voter
+    client.cookies["voter"] = "mallory:forged:signature"
+    assert "please vote again" in text_of(client.post(f"/polls/{poll.slug}/", {"choices": poll.options[0]}))
+    assert votes(sql) == 0
+
+
+def test_vote_without_csrf_token_is_refused_with_a_page_that_helps(make_poll, sql):
+    poll, client = make_poll(), Client(enforce_csrf_checks=True)
+    client.get(f"/polls/{poll.slug}/")
+    response = client.post(f"/polls/{poll.slug}/", {"choices": poll.options[0]})
+    assert response.status_code == 403
+    assert "This could not be accepted" in text_of(response)
+    assert votes(sql) == 0
+
+
+@pytest.mark.parametrize("method", ["put", "delete", "patch"])
+def test_other_methods_are_refused(voter, method):
+    client, poll = voter
+    assert getattr(client, method)(f"/polls/{poll.slug}/").status_code == 405
+
+
+def test_get_never_votes(voter, sql):
+    client, poll = voter
+    for ask in (client.get, client.head):
+        assert ask(f"/polls/{poll.slug}/", {"choices": poll.options[0]}).status_code == 200
+    assert votes(sql) == 0
+
+
+def test_cookie_is_for_this_site_and_no_script(client, make_poll):
+    cookie = client.get(f"/polls/{make_poll().slug}/").cookies["voter"]
+    assert (cookie["httponly"], cookie["samesite"]) == (True, "Lax")
+
+
+def test_voter_key_in_the_database_is_not_what_the_browser_holds(voter, sql):
+    client, poll = voter
+    client.post(f"/polls/{poll.slug}/", {"choices": poll.options[0]})
+    [(key,)] = sql("SELECT voter FROM polls_vote")
+    assert key not in client.cookies["voter"].value
+    assert client.cookies["voter"].value.split(":")[0] not in key
+
+
+def test_one_browser_has_another_key_in_each_poll(voter, make_poll, sql):
+    client, poll = voter
+    for each in (poll, make_poll()):
+        client.post(f"/polls/{each.slug}/", {"choices": each.options[0]})
+    assert sql("SELECT count(DISTINCT voter) FROM polls_vote") == [(2,)]
+
+
+def test_results_of_nobody_and_of_a_tie_are_said_in_words(voter, vote):
+    client, poll = voter
+    assert "Nobody has voted yet." in text_of(client.get(f"/polls/{poll.slug}/results/"))
+    vote(poll, "ann", poll.options[:1])
+    assert "is ahead, chosen by 1 of 1 voter." in text_of(client.get(f"/polls/{poll.slug}/results/"))
+    vote(poll, "bob", poll.options[1:2])
+    assert (
+        "A tie: <strong><bdi>Option 1</bdi></strong> and <strong><bdi>Option 2</bdi></strong> have 1 vote each."
+        in text_of(client.get(f"/polls/{poll.slug}/results/"))
+    )
+
+
+def test_results_are_a_table_with_bars(voter, vote):
+    client, poll = voter
+    for number in range(3):
+        vote(poll, f"voter-{number}", [poll.options[number // 2]])
+    page = text_of(client.get(f"/polls/{poll.slug}/results/"))
+    assert '<td class="number">2</td> <td class="number">66.7&nbsp;%</td>' in page
+    assert '<rect width="66.67%"' in page
+
+
+@pytest.mark.parametrize("path", ["results/", "results.json", "results.csv"])
+@pytest.mark.parametrize("results", ["voted", "closed", "owner"])
+def test_hidden_results_are_hidden_on_every_path(voter, make_poll, vote, path, results):
+    client, _ = voter
+    poll = make_poll(results=results)
+    before = client.get(f"/polls/{poll.slug}/{path}")
+    vote(poll, "ann", poll.options[:1])
+    after = client.get(f"/polls/{poll.slug}/{path}")
+    assert after.status_code == (200 if path == "results/" else 403)
+    assert "The results are shown" in text_of(after)
+    # Nothing tells that somebody has voted, not even the size.
+    assert (after.content, after.headers.items()) == (before.content, before.headers.items())
+
+
+def test_voter_sees_the_own_choice_where_results_are_hidden(voter, make_poll):
+    client, _ = voter
+    poll = make_poll(results="closed")
+    client.post(f"/polls/{poll.slug}/", {"choices": poll.options[1]})
+    page = text_of(client.get(f"/polls/{poll.slug}/results/"))
+    assert "You voted for <strong><bdi>Option 2</bdi></strong>." in page
+    assert "The results are shown after the poll has closed." in page
+    assert "<table" not in page
+
+
+def test_owner_sees_results_that_are_for_the_owner(client, make_poll, vote, django_user_model):
+    owner = django_user_model.objects.create_user("owner")
+    poll = make_poll(results="owner", owner_id=owner.pk)
+    vote(poll, "ann", poll.options[:1])
+    client.force_login(owner)
+    assert client.get(f"/polls/{poll.slug}/results.json").json()["voters"] == 1
+
+
+def test_csv_runs_no_formula(voter, sql):
+    client, poll = voter
+    sql("UPDATE polls_option SET text = %s WHERE id = %s", "=1+1", poll.options[0])
+    sql("UPDATE polls_option SET text = %s WHERE id = %s", 'A, "quoted"', poll.options[1])
+    body = client.get(f"/polls/{poll.slug}/results.csv").content.decode()
+    assert body.splitlines() == [
+        "option,votes,percent of voters",
+        "'=1+1,0,0.00",
+        '"A, ""quoted""",0,0.00',
+        "Option 3,0,0.00",
+    ]
+
+
+def test_markup_in_every_text_stays_text(client, make_poll, sql):
+    evil = "<script>alert(1)</script>"
+    poll = make_poll(title=evil, description=evil)
+    sql("UPDATE polls_option SET text = text || %s", evil)
+    for path in ("/", f"/polls/{poll.slug}/", f"/polls/{poll.slug}/results/"):
+        page = text_of(client.get(path))
+        assert evil not in page
+        assert "&lt;script&gt;" in page
+
+
+def test_voting_pages_of_an_anonymous_visitor_ask_the_orm_nothing(client, make_poll, sql):
+    poll = make_poll()
+    with CaptureQueriesContext(connection) as orm:
+        for path in ("/", f"/polls/{poll.slug}/", f"/polls/{poll.slug}/results/", f"/polls/{poll.slug}/results.json"):
+            assert client.get(path).status_code == 200
+        assert client.post(f"/polls/{poll.slug}/", {"choices": poll.options[0]}).status_code == 303
+        assert client.post(f"/polls/{poll.slug}/", {"choices": []}).status_code == 200
+    assert orm.captured_queries == []
+    assert "sessionid" not in client.cookies
+    assert votes(sql) == 1
+    assert sql("SELECT count(*) FROM django_session") == [(0,)]
