@@ -57,6 +57,15 @@ class Poll(models.Model):
     listed = models.BooleanField("shown on the front page", default=True, db_default=True)
     min_choices = models.PositiveSmallIntegerField("fewest choices", default=1, db_default=1)
     max_choices = models.PositiveSmallIntegerField("most choices", default=1, db_default=1)
+    draw_source = models.CharField(
+        "public value of a draw",
+        max_length=200,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Named in advance, such as “the numbers of the lottery of 1 May”. It enters the seed of every draw.",
+    )
+    time_zone = models.CharField(max_length=50, blank=True, default="", db_default="", help_text="Empty: the site's.")
     opens_at = models.DateTimeField(null=True, blank=True, help_text="Empty: a draft that nobody can see.")
     closes_at = models.DateTimeField(null=True, blank=True, help_text="Empty: open until it is closed by hand.")
     archived_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -159,3 +168,109 @@ class Turnout(models.Model):
 
     def __str__(self) -> str:
         return f"{self.voters} voters of poll {self.poll_id}, slot {self.slot}"
+
+
+class Invite(models.Model):
+    """One person who may vote in a poll for invited people. The link is kept as a hash; another may be issued for it."""
+
+    poll = models.ForeignKey(Poll, on_delete=models.CASCADE, related_name="invites")
+    label = models.CharField("for whom", max_length=200, blank=True, default="", db_default="")
+    token_hash = models.CharField(max_length=64, unique=True, editable=False)
+    issued_at = models.DateTimeField(db_default=Now(), editable=False)
+    revoked_at = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        ordering = ("id",)
+
+    def __str__(self) -> str:
+        return self.label or f"invitation {self.pk}"
+
+
+class Correction(models.Model):
+    """A typo mended after the first vote: it stays visible what was there before, and why."""
+
+    class Field(models.TextChoices):
+        TITLE = "title", "the title"
+        DESCRIPTION = "description", "the description"
+        OPTION = "option", "an option"
+
+    poll = models.ForeignKey(Poll, on_delete=models.PROTECT, related_name="corrections")
+    field = models.CharField("what", max_length=11, choices=Field.choices)
+    option = models.ForeignKey(Option, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    before = models.TextField(blank=True, db_default="", editable=False)
+    after = models.TextField("correct text", max_length=5000)
+    reason = models.CharField(max_length=200)
+    corrected_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        ordering = ("id",)
+        constraints = (
+            models.CheckConstraint(
+                name="polls_correction_target",
+                condition=Q(field="option", option__isnull=False)
+                | Q(field__in=("title", "description"), option__isnull=True),
+                violation_error_message="Name the option where an option is corrected, and none elsewhere.",
+            ),
+            models.CheckConstraint(name="polls_correction_reason", condition=~Q(reason__regex=r"^\s*$")),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.before} → {self.after}"
+
+
+class Secret(models.Model):
+    """What a poll's draws are seeded with: committed to when the poll is made, revealed by the first draw."""
+
+    poll = models.OneToOneField(
+        Poll, primary_key=True, on_delete=models.DO_NOTHING, db_constraint=False, related_name="+"
+    )
+    secret = models.BinaryField()
+    commitment = models.CharField(max_length=64)
+
+    def __str__(self) -> str:
+        return self.commitment
+
+
+class Draw(models.Model):
+    """A drawn winner among the voters of an option, with all that it takes to compute it again."""
+
+    poll = models.ForeignKey(Poll, on_delete=models.PROTECT, related_name="draws")
+    number = models.PositiveIntegerField()
+    option = models.ForeignKey(Option, on_delete=models.PROTECT, related_name="+")
+    public_value = models.CharField(max_length=500, blank=True, default="", db_default="")
+    reason = models.CharField("why again", max_length=200, blank=True, default="", db_default="")
+    entries = models.BigIntegerField()
+    entries_hash = models.CharField(max_length=64)
+    winner = models.CharField(max_length=64)
+    alternates = ArrayField(models.CharField(max_length=64), default=list)
+    drawn_at = models.DateTimeField(db_default=Now())
+    drawn_by = models.CharField(max_length=200)
+
+    class Meta:
+        ordering = ("number",)
+        constraints = (
+            models.UniqueConstraint(name="polls_draw_number", fields=["poll", "number"]),
+            models.CheckConstraint(name="polls_draw_of_somebody", condition=Q(entries__gte=1)),
+            models.CheckConstraint(
+                name="polls_draw_again_with_reason", condition=Q(number=1) | ~Q(reason__regex=r"^\s*$")
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"draw {self.number}"
+
+
+class Event(models.Model):
+    """What was done to a poll, by whom: written by triggers, append-only. It outlives a poll that is deleted."""
+
+    poll = models.ForeignKey(Poll, on_delete=models.DO_NOTHING, db_constraint=False, related_name="events")
+    at = models.DateTimeField(db_default=Now())
+    actor = models.CharField(max_length=200)
+    action = models.CharField(max_length=40)
+    details = models.JSONField(db_default=models.Value({}, models.JSONField()))
+
+    class Meta:
+        ordering = ("id",)
+
+    def __str__(self) -> str:
+        return f"{self.action} by {self.actor}"

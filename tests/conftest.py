@@ -17,6 +17,13 @@ class MadePoll(NamedTuple):
     options: list[int]
 
 
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None) -> Iterator[None]:
+    """The test database, and the end of the pool before its end."""
+    yield
+    apps.get_app_config("polls").pool.close()
+
+
 @pytest.fixture
 def pool():
     return apps.get_app_config("polls").pool

@@ -120,7 +120,7 @@ def test_first_vote_during_the_editing_of_a_poll_wins(admin, make_poll, vote, mo
     monkeypatch.setattr("polls.admin._has_votes", lambda poll: False)
     response = admin.post(
         f"/admin/polls/poll/{poll.id}/change/",
-        poll_form((), kept=Option.objects.all(), max_choices=2),
+        poll_form((), kept=Option.objects.all(), title="Poll 1", max_choices=2, opens_at_0="2025-01-01"),
         follow=True,
     )
     assert "Nothing was saved. The rules of a poll are frozen from its first vote on." in response.content.decode()

@@ -201,6 +201,8 @@ for _ in range(5):
 
 def test_ctrl_c_reaches_the_server_only_through_the_process_that_leaves(server, process):
     code = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are made to ignore it
 try:
     print(server.start(), flush=True)
     sys.stdin.read()

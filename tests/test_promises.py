@@ -300,7 +300,7 @@ def test_closing_time_may_change_after_the_first_vote(make_poll, vote, sql):
     poll = make_poll()
     vote(poll, "ann", poll.options[:1])
     sql("UPDATE polls_poll SET closes_at = now() + interval '1 day'")
-    sql("UPDATE polls_poll SET closes_at = now() + interval '2 days', title = 'Without the typo'")
+    sql("UPDATE polls_poll SET closes_at = now() + interval '2 days'")
     vote(poll, "bob", poll.options[:1])
 
 

@@ -18,7 +18,8 @@ from polls.pool.errors import PoolClosed, PoolTimeout
 from polls.pool.keeper import ensure_keeper, tend
 from polls.pool.ledger import Ledger, Waiter
 from polls.pool.options import check_seconds
-from polls.pool.slot import CUT, HELD, IDLE, IN_TRANSACTION, IN_USE, RETURNING, Borrower, Slot, client_settings
+from polls.pool.renewal import start_all
+from polls.pool.slot import CLOSING, CUT, IN_TRANSACTION, KEYED, READY, RETURNING, Borrower, Slot, client_settings
 
 logger = logging.getLogger("polls.pool")
 
@@ -38,35 +39,31 @@ class Checkout(Ledger):
         PoolError where the thread would wait for connections that it holds itself.
         """
         frame = _getframe(1)
-        code = frame.f_code
-        if code is _ENTER:
+        if frame.f_code is _ENTER:
             frame = frame.f_back or frame
-            code = frame.f_code
-        lasti = frame.f_lasti
-        slot: Slot | None = None
+        slot = None
         try:
-            with self._lock:
-                # Decides who gets the connection that was used last: whoever comes while nobody waits.
-                self._counters.requests_num += 1
-                if self._idle and not self._queue and key is None:
-                    conn, slot = self._idle.pop()
-                    now = monotonic_ns()
-                    slot.state = IN_USE
+            if key is None and not self._queue:
+                conn, slot = self._idle.pop()  # from here on nobody else has it
+                now = monotonic_ns()
+                if now < slot.due_ns and now < slot.expires_ns and not slot.poll(0):
                     slot.since_ns = now
                     slot.thread = get_ident()
-                    slot.code = code
-                    slot.lasti = lasti
+                    slot.code = frame.f_code
+                    slot.lasti = frame.f_lasti
                     slot.uses += 1
-            if slot is None:
-                borrower = Borrower(get_ident(), code, lasti, monotonic_ns())
-                return self._wait_for_one(key, timeout, borrower)
-            if now < slot.due_ns and now < slot.expires_ns and not slot.poll(0):
-                return conn
+                    self._out[slot.number] = slot
+                    return conn
+        except IndexError:
+            pass  # none is idle
         except BaseException:
             if slot is not None:
                 self._abandon(conn, slot, slot.uses)
             raise
-        return self._wait_for_one(None, timeout, slot.borrower(), conn, slot)
+        waiter = Waiter(Borrower(get_ident(), frame.f_code, frame.f_lasti, monotonic_ns()))
+        if slot is not None:
+            waiter.conn, waiter.slot = conn, slot
+        return self._wait_for_one(waiter, key, timeout)
 
     def putconn(self, conn: Connection, key: Hashable | None = None, close: bool = False) -> None:
         """Return a connection; with `close`, to be closed.
@@ -74,35 +71,30 @@ class Checkout(Ledger):
         It is rolled back, with a warning, if it is in a transaction, cleaned as `reset` says, closed if it is broken.
         Raises PoolError for a connection that is not out of this pool. `key` is not needed: the pool knows.
         """
-        slot = self._by_id.get(id(conn))
+        slot = self._out.pop(id(conn), None)  # from here on nobody else can return it
         if slot is None or slot.owner() is not conn:
-            self._refuse_foreign(conn)
+            self._return_odd_one(conn, close)
             return
         uses = slot.uses
         try:
             try:
-                fit = (
-                    self._reset is None
-                    and conn.get_transaction_status() == TRANSACTION_STATUS_IDLE
+                clean = (
+                    conn.get_transaction_status() == TRANSACTION_STATUS_IDLE
                     and client_settings(conn) == slot.settings
-                    and not close
+                    and self._reset is None
                 )
             except psycopg2.Error:
-                fit = False
-            if fit:
-                with self._lock:
-                    # Decides whether the connection may rest: if nothing is left to be done to it, and nobody waits.
-                    now = monotonic_ns()
-                    if slot.state is IN_USE and not self._queue and now < slot.expires_ns and slot.key is None:
-                        self._counters.usage_ns += now - slot.since_ns
-                        slot.since_ns = now
-                        slot.due_ns = now + self._recheck_ns
-                        slot.state = IDLE
-                        self._idle.append((conn, slot))
-                        return
-            self._return(conn, slot, fit, close)
-        except PoolError:
-            raise
+                clean = False
+            now = monotonic_ns()
+            slot.used_ns += now - slot.since_ns
+            if clean and not close and not self._queue and now < slot.expires_ns:
+                slot.since_ns = now
+                slot.due_ns = now + self._recheck_ns
+                self._idle.append((conn, slot))  # from here on somebody else may have it
+                if self._queue or self.closed:
+                    start_all(self._settle())
+            else:
+                self._return(conn, slot, clean, close)
         except BaseException:
             self._abandon(conn, slot, uses)
             raise
@@ -114,47 +106,39 @@ class Checkout(Ledger):
         """
         return Loan(self, timeout, autocommit)
 
-    def _wait_for_one(
-        self,
-        key: Hashable | None,
-        timeout: float | None,
-        borrower: Borrower,
-        conn: Connection | None = None,
-        slot: Slot | None = None,
-    ) -> Connection:
-        """The long way to a connection: through the queue. A connection that the caller has in hand already, and that
-        needs a closer look, keeps its turn. Takes the lock."""
-        if timeout is None:
-            timeout = self._options.timeout
-        else:
-            check_seconds("timeout", timeout)
-        deadline_ns = borrower.since_ns + int(timeout * 1e9)
-        if key is not None and (conn := self._look_up(key)) is not None:
-            return conn
-        waiter = Waiter(borrower)
+    def _wait_for_one(self, waiter: Waiter, key: Hashable | None, timeout: float | None) -> Connection:
+        """The long way to a connection: through the queue. If the caller has one in hand already, then that needs a
+        closer look, and the caller keeps its turn. The caller does not hold the lock."""
         try:
-            renewals = self._join(waiter) if conn is None or slot is None else self._rejoin(waiter, conn, slot)
+            if timeout is None:
+                timeout = self._options.timeout
+            check_seconds("timeout", timeout)
+            deadline_ns = waiter.borrower.since_ns + int(timeout * 1e9)
+            if key is not None and (lent := self._look_up(key)) is not None:
+                return lent
+            if waiter.slot is None:
+                start_all(self._join(waiter))
             while True:
-                for renewal in renewals:
-                    renewal.start()
-                conn, slot = self._wait_at_gate(waiter, deadline_ns, timeout)
-                if waiter.fresh and not slot.poll(0):
-                    break
-                renewals = self._rejoin(waiter, conn, slot)
-            self._leave(waiter, key)
-            return conn
+                if waiter.conn is not None and waiter.slot is not None:
+                    conn, slot, now = waiter.conn, waiter.slot, monotonic_ns()
+                    if now < slot.due_ns and now < slot.expires_ns and not slot.poll(0):
+                        self._leave(waiter, slot, key)
+                        return conn
+                    start_all(self._rejoin(waiter, conn, slot))
+                    del conn
+                self._wait_at_gate(waiter, deadline_ns, timeout)
         except BaseException:
-            self._withdraw(waiter)
+            start_all(self._withdraw(waiter))
             raise
 
-    def _wait_at_gate(self, waiter: Waiter, deadline_ns: int, timeout: float) -> tuple[Connection, Slot]:
-        """Wait until the caller is served. Does the keeper's work now and then. Takes the lock."""
+    def _wait_at_gate(self, waiter: Waiter, deadline_ns: int, timeout: float) -> None:
+        """Wait until the caller is served, and look after the pool meanwhile. The caller does not hold the lock."""
         while True:
             ensure_keeper(self)
             left = (deadline_ns - monotonic_ns()) / 1e9
             waiter.gate.acquire(timeout=max(0.0, min(left, SLICE)))
-            if self._recheck(waiter) and waiter.conn is not None and waiter.slot is not None:
-                return waiter.conn, waiter.slot
+            if self._is_served(waiter):
+                return
             if self.closed:
                 raise PoolClosed(f"the pool {self._options.name!r} was closed while the caller waited")
             if monotonic_ns() >= deadline_ns:
@@ -165,7 +149,7 @@ class Checkout(Ledger):
         """Why nothing could be had. Takes the lock."""
         with self._lock:
             # Decides nothing: a picture of one moment.
-            held = [slot.borrower() for slot in self._slots if slot.state in HELD]
+            held = [slot.borrower() for slot in self._held()]
             size, waiting, error = len(self._slots), len(self._queue), self._last_error
         reason = (
             f"no connection of the pool {self._options.name!r} within {timeout:g} s: "
@@ -179,47 +163,47 @@ class Checkout(Ledger):
             reason += f"; the last attempt to connect failed: {str(error).strip()}"
         return reason
 
-    def _abandon(self, conn: Connection, slot: Slot, uses: int) -> None:
-        """After an exception on the way out or back: close the connection, if it is where it was. Takes the lock."""
+    def _look_up(self, key: Hashable) -> Connection | None:
+        """The connection that is lent by a key. Takes the lock."""
         with self._lock:
-            # Decides whether the checkout that was interrupted is still the current one.
-            resting = any(other is slot for _, other in self._idle)
-            if slot.uses != uses or resting or slot.owner() is not conn:
-                return
-            renewal = self._entrust(slot, conn, False)
-        renewal.start()
+            # Decides whether the key is in use.
+            slot = self._keyed.get(key)
+            conn = slot.owner() if slot is not None and slot.state is KEYED else None
+            return conn if isinstance(conn, Connection) else None
+
+    def _return_odd_one(self, conn: Connection, close: bool) -> None:
+        """Return a connection that is not among those out: it was lent by key, taken away from its borrower, or
+        inherited by a fork. Raises PoolError for any other. Takes the lock."""
+        with self._lock:
+            # Decides whose it is, and that nobody else can return it.
+            slot = next((slot for slot in self._slots if slot.owner() is conn and slot.state in (KEYED, CUT)), None)
+            if slot is not None:
+                slot.state = RETURNING if slot.state is KEYED else CLOSING
+                self._keyed = {key: other for key, other in self._keyed.items() if other is not slot}
+                slot.used_ns += monotonic_ns() - slot.since_ns
+        if slot is None and not self._is_inherited(conn):
+            raise PoolError("this connection is not out of the pool: it is another's, or was returned already")
+        if slot is not None:
+            try:
+                self._return(conn, slot, False, close)
+            except BaseException:
+                self._abandon(conn, slot, slot.uses)
+                raise
 
     def _is_inherited(self, conn: Connection) -> bool:
         """Whether a connection is one that this process got by a fork. The caller does not hold the lock."""
-        slot = self._inherited.get(id(conn)) if self._inherited else None
-        return slot is not None and slot.owner() is conn
+        owner = self._inherited.get(id(conn)) if self._inherited else None
+        return owner is not None and owner() is conn
 
-    def _note_error(self, conn: Connection, error: BaseException) -> None:
-        """Retire the generation of a connection whose server is going down or read-only. Takes the lock."""
-        slot = self._by_id.get(id(conn))
-        if slot is not None and isinstance(error, psycopg2.Error) and error.pgcode in RETIRING:
-            self._retire(slot)
-
-    def _refuse_foreign(self, conn: Connection) -> None:
-        """Raise PoolError for what is not out of this pool, but let a forked child return what it inherited."""
-        if not self._is_inherited(conn):
-            raise PoolError("this connection is not out of the pool: it is another's, or was returned already")
-
-    def _return(self, conn: Connection, slot: Slot, fit: bool, close: bool) -> None:
+    def _return(self, conn: Connection, slot: Slot, clean: bool, close: bool) -> None:
         """The long way back: cleaning, closing, or serving the queue. Takes the lock."""
         with self._lock:
-            # Decides who returns it: of two threads with the same connection only one.
-            if slot.state not in (IN_USE, CUT):
-                raise PoolError("this connection was returned already")
-            if slot.state is IN_USE:
+            # Decides that the keeper may cut a cleaning that takes too long.
+            if slot.state is READY:
                 slot.state = RETURNING
-            self._counters.usage_ns += monotonic_ns() - slot.since_ns
-            if slot.key is not None:
-                self._keyed.pop(slot.key, None)
-                slot.key = None
-            borrower = slot.borrower()
             broken = conn.closed == 2  # not by close(): the server is gone
-        good = not close and (fit or self._clean(conn, slot, borrower))
+            borrower = slot.borrower()
+        good = not close and slot.state is RETURNING and (clean or self._clean(conn, borrower, slot))
         with self._lock:
             # Decides between rest, the queue, and an end.
             if not good and not close:
@@ -227,11 +211,13 @@ class Checkout(Ledger):
             if broken and slot.state is RETURNING:
                 self._suspect(slot)
             slot.due_ns = monotonic_ns() + self._recheck_ns
-            renewals = self._lay_down(conn, slot, good and slot.state is RETURNING)
-        for renewal in renewals:
-            renewal.start()
+            if good and slot.state is RETURNING:
+                renewals = self._lay_down(conn, slot)
+            else:
+                renewals = [self._entrust(slot, conn, False)]
+        start_all(renewals)
 
-    def _clean(self, conn: Connection, slot: Slot, borrower: Borrower) -> bool:
+    def _clean(self, conn: Connection, borrower: Borrower, slot: Slot) -> bool:
         """Make a returned connection as good as new. False if it cannot be. The caller does not hold the lock."""
         name = self._options.name
         if conn.closed:
@@ -252,6 +238,23 @@ class Checkout(Ledger):
         except Exception as error:
             logger.warning("pool %r closes a connection that cannot be cleaned: %s", name, error)
             return False
+
+    def _abandon(self, conn: Connection, slot: Slot, uses: int) -> None:
+        """After an exception on the way out or back: close the connection, if it still is here. Takes the lock."""
+        with self._lock:
+            # Decides whether the checkout that was interrupted is still the current one.
+            resting = any(other is slot for _, other in self._idle[:])
+            if slot.uses != uses or resting or slot.owner() is not conn:
+                return
+            self._out.pop(slot.number, None)
+            renewal = self._entrust(slot, conn, False)
+        renewal.start()
+
+    def _note_error(self, conn: Connection, error: BaseException) -> None:
+        """Retire the generation of a lent connection whose server is going down or read-only. Takes the lock."""
+        slot = self._out.get(id(conn))
+        if slot is not None and isinstance(error, psycopg2.Error) and error.pgcode in RETIRING:
+            self._retire(slot)
 
 
 class Loan:
@@ -284,7 +287,7 @@ class Loan:
         pool, conn = self._pool, self._conn
         del self._conn
         if pool._is_inherited(conn):
-            return  # a child was forked inside the block; the parent ends the transaction
+            return  # a child was forked inside the block; the transaction is the parent's
         try:
             if error is None and not self._autocommit:
                 conn.commit()
@@ -301,7 +304,7 @@ class Loan:
             pool.putconn(conn)
 
     def _roll_back(self, conn: Connection) -> None:
-        """Roll back, unless there is no use in trying. The caller's own exception is the one to be seen."""
+        """Roll back, unless there is no use in trying. The exception to be seen is the caller's own."""
         if conn.closed == 0 and conn.get_transaction_status() in IN_TRANSACTION:
             with contextlib.suppress(psycopg2.Error):
                 conn.rollback()

@@ -15,15 +15,16 @@ import weakref
 from typing import Final
 
 from polls.pool.ledger import Ledger
-from polls.pool.options import to_ns
-from polls.pool.renewal import Renewal
-from polls.pool.slot import CHECKING, CUT, GONE, HANGUP, HELD, Borrower, Slot, cut
+from polls.pool.options import NEVER_NS, to_ns
+from polls.pool.renewal import Renewal, start_all
+from polls.pool.slot import CHECKING, CUT, GONE, HANGUP, KEYED, READY, RETURNING, Borrower, Slot, cut
 
 logger = logging.getLogger("polls.pool")
 
 TICK: Final = 0.5  # seconds
 PING_LIMIT_NS: Final = 2_000_000_000  # a ping that takes longer is cut
 
+LENT: Final = frozenset({READY, KEYED, RETURNING})
 DROPPED: Final = "a connection of pool %r was dropped, not returned, by thread %s after %.1f s; it was taken at %s"
 OVERDUE: Final = "a connection of pool %r is cut off from thread %s after %.1f s; it was taken at %s"
 LEAKED: Final = "a connection of pool %r is held by thread %s for %.1f s now; it was taken at %s"
@@ -36,14 +37,15 @@ def tend(pool: Ledger) -> bool:
         # Decides what is overdue, lost or missing; all of it is carried out after the lock is released.
         now = time.monotonic_ns()
         leaks = _collect_leaks(pool, now)
-        renewals = [*_collect_lost(pool), *_collect_aged(pool, dead), *pool._plan()]
+        renewals = [*_collect_lost(pool), *_collect_aged(pool, dead, now), *pool._plan()]
         overdue = _collect_overdue(pool, now)
         left = bool(pool._slots) or not pool.closed
-    for fd in overdue:
+    for fd, borrower in overdue:
         cut(fd)
         os.close(fd)
-    for renewal in renewals:
-        renewal.start()
+        if borrower is not None:
+            leaks.append((OVERDUE, borrower))
+    start_all(renewals)
     for message, borrower in leaks:
         held = (now - borrower.since_ns) / 1e9
         logger.warning(message, pool._options.name, borrower.name(), held, borrower.place())
@@ -56,7 +58,7 @@ def _find_dead(pool: Ledger) -> set[Slot]:
     by_fd = {}
     with pool._lock:
         # Decides whom to ask. What becomes of them meanwhile is seen to when the answers are used.
-        for _, slot in pool._idle:
+        for _, slot in pool._idle[:]:
             poller.register(slot.fd, HANGUP)
             by_fd[slot.fd] = slot
     return {by_fd[fd] for fd, events in poller.poll(0) if events & GONE}
@@ -64,53 +66,54 @@ def _find_dead(pool: Ledger) -> set[Slot]:
 
 def _collect_lost(pool: Ledger) -> list[Renewal]:
     """Slots whose connection or renewal is gone. The caller holds the lock."""
-    return [pool._entrust(slot, None, False) for slot in pool._slots if slot.owner() is None]
+    lost = [slot for slot in pool._slots if slot.owner() is None]
+    for slot in lost:
+        pool._out.pop(slot.number, None)
+    return [pool._entrust(slot, None, False) for slot in lost]
 
 
-def _collect_aged(pool: Ledger, dead: set[Slot]) -> list[Renewal]:
+def _collect_aged(pool: Ledger, dead: set[Slot], now: int) -> list[Renewal]:
     """Idle connections that are dead, too old, too many or retired. The caller holds the lock."""
     renewals = []
-    for entry in list(pool._idle):  # the one that has rested longest first
+    for entry in pool._idle[:]:  # the one that has rested longest first
         conn, slot = entry
-        if slot in dead or not pool._is_worth_keeping(slot):
-            pool._idle.remove(entry)
-            renewals.append(pool._entrust(slot, conn, slot in dead))
+        idled = now - slot.since_ns > to_ns(pool._options.max_idle) and pool._size() > pool.minconn
+        if slot in dead or idled or not pool._is_worth_keeping(slot):
+            with contextlib.suppress(ValueError):  # taken in this moment
+                pool._idle.remove(entry)
+                renewals.append(pool._entrust(slot, conn, slot in dead))
     return renewals
 
 
-def _collect_overdue(pool: Ledger, now: int) -> list[int]:
-    """Duplicates of sockets to shut down. While a slot is held or checked its socket is open; its number may be another
-    file's as soon as the lock is released. The caller holds the lock."""
-    fds = []
-    max_use = to_ns(pool._options.max_use)
+def _collect_overdue(pool: Ledger, now: int) -> list[tuple[int, Borrower | None]]:
+    """Duplicates of sockets to shut down, and of whom to say so, once. The caller holds the lock.
+
+    A connection that is out is taken back first, so that it cannot be returned and lent again meanwhile. A slot's
+    socket is open as long as it is not CLOSING, but once the lock is released its number may be another file's.
+    """
+    overdue: list[tuple[int, Borrower | None]] = []
+    held = set(pool._held())
     for slot in pool._slots:
-        held = now - slot.since_ns
-        if (slot.state in HELD and held > max_use) or (slot.state is CHECKING and held > PING_LIMIT_NS):
-            if slot.state in HELD:
-                slot.state = CUT
-            with contextlib.suppress(OSError):  # out of descriptors: the next tick tries again
-                fds.append(os.dup(slot.fd))
-    return fds
+        limit = to_ns(pool._options.max_use) if slot in held else PING_LIMIT_NS if slot.state is CHECKING else NEVER_NS
+        if now - slot.since_ns <= limit or (slot.state is READY and pool._out.pop(slot.number, None) is not slot):
+            continue
+        with contextlib.suppress(OSError):  # out of descriptors: the next tick tries again
+            overdue.append((os.dup(slot.fd), slot.borrower() if slot.state in LENT else None))
+        slot.state = CUT
+    return overdue
 
 
 def _collect_leaks(pool: Ledger, now: int) -> list[tuple[str, Borrower]]:
-    """What to say of whom about connections held for too long, cut, or dropped. The caller holds the lock."""
+    """What to say of whom about connections that were dropped or are held for too long. The caller holds the lock."""
     leaks = []
-    for slot in pool._slots:
-        held = now - slot.since_ns
-        if slot.state not in HELD:
-            continue
-        if slot.owner() is None:
-            message = DROPPED
-        elif held > to_ns(pool._options.max_use) and slot.state is not CUT:
-            message = OVERDUE
-        elif held > to_ns(pool._options.leak_after) and slot.warned != slot.uses:
-            message = LEAKED
-        else:
-            continue
-        slot.warned = slot.uses
-        pool._counters.leaks += 1
-        leaks.append((message, slot.borrower()))
+    for slot in pool._held():
+        dropped = slot.owner() is None
+        lent = slot.state is not READY or slot.number in pool._out  # or on its way out or back
+        overdue = now - slot.since_ns > to_ns(pool._options.leak_after)
+        if dropped or (lent and overdue and slot.warned != slot.uses):
+            slot.warned = slot.uses
+            pool._counters.leaks += 1
+            leaks.append((DROPPED if dropped else LEAKED, slot.borrower()))
     return leaks
 
 

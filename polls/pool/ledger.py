@@ -1,10 +1,15 @@
-"""Who has which connection: all state of a pool, behind one lock.
+"""Who has which connection: the state of a pool.
 
-Methods here decide and note; they wait for nothing. What has to be done then, outside the lock, they return: renewals
-to start, sockets to cut. Every method says whether its caller holds the lock.
+One lock guards every decision. The methods here only decide and note; they wait for nothing, and return what has to be
+done outside the lock: renewals to start, sockets to cut. Each says whether its caller holds the lock.
 
-Nothing is counted that can be looked up: the size is the number of slots, and a slot whose owner is gone is free again
-(`_find_lost`). An exception may therefore strike between any two lines here, and the books come right by themselves.
+Two operations decide nothing and need no lock, because each is one atomic step of a built-in: `_idle.pop()` gives a
+connection to one caller and no other, `_out.pop()` takes it back from one caller and once. Every checkout that nobody
+has to wait for goes this way (`Checkout.getconn`, `Checkout.putconn`); with the lock it would cost a third more.
+
+Nothing is counted that can be looked up: the size is the number of slots, and a slot whose owner is gone is free again.
+So an exception may strike between any two lines: what it interrupts drops its connection or its renewal, and
+`keeper.tend` finds the slot.
 """
 
 import os
@@ -21,14 +26,14 @@ from psycopg2.pool import AbstractConnectionPool, PoolError
 from polls.pool.errors import PoolClosed, TooManyRequests
 from polls.pool.options import Options, check_size, to_ns
 from polls.pool.renewal import Renewal
-from polls.pool.slot import CHECKING, CLOSING, CONNECTING, IDLE, IN_USE, Borrower, Slot
+from polls.pool.slot import CHECKING, CLOSING, CONNECTING, HELD, KEYED, READY, Borrower, Slot
 from polls.pool.stats import Counters
 
 
 class Waiter:
     """A caller in the queue. Its gate opens when it has been given a connection, or when the pool closes."""
 
-    __slots__ = ("borrower", "conn", "fresh", "gate", "slot")
+    __slots__ = ("borrower", "conn", "gate", "slot")
 
     def __init__(self, borrower: Borrower) -> None:
         self.borrower = borrower
@@ -36,7 +41,6 @@ class Waiter:
         self.gate.acquire()
         self.conn: connection | None = None
         self.slot: Slot | None = None
-        self.fresh = False
 
 
 class Ledger(AbstractConnectionPool):
@@ -51,9 +55,8 @@ class Ledger(AbstractConnectionPool):
         self._make_connection = make_connection
         self._options = options
         self._reset = None if options.reset == "rollback" else options.reset
-        self._max_idle_ns = to_ns(options.max_idle)
-        self._recheck_ns = min(to_ns(options.check_idle), self._max_idle_ns)
-        self._inherited: dict[int, Slot] = {}
+        self._recheck_ns = to_ns(options.check_idle)
+        self._inherited: dict[int, Callable[[], object]] = {}
         self._begin()
         _ledgers.add(self)
 
@@ -64,8 +67,8 @@ class Ledger(AbstractConnectionPool):
         self._keeper: threading.Thread | None = None
         self._slots: set[Slot] = set()
         self._idle: list[tuple[connection, Slot]] = []  # the last one was used last
-        self._by_id: dict[int, Slot] = {}  # id(connection) -> slot, an index only
-        self._keyed: dict[Hashable, Slot] = {}
+        self._out: dict[int, Slot] = {}  # id(connection) -> slot, of those that are lent
+        self._keyed: dict[Hashable, Slot] = {}  # of those that are lent by key
         self._queue: deque[Waiter] = deque()
         self._gates: list[threading.Lock] = []  # of those who wait for any change
         self._retired_ns = 0  # connections begun before then are closed
@@ -73,10 +76,12 @@ class Ledger(AbstractConnectionPool):
         self._prober: Slot | None = None
         self._last_error: Exception | None = None
         self._counters = Counters()
+        self._popped = Counters()
 
     def _after_fork(self) -> None:
         """In a forked child: leave the parent's connections alone, start afresh. Whoever held the lock is not here."""
-        self._inherited = {**self._inherited, **self._by_id}
+        for slot in self._slots:
+            self._inherited[id(slot.owner())] = slot.owner
         self._begin()
 
     # Idle connections and the queue
@@ -99,35 +104,38 @@ class Ledger(AbstractConnectionPool):
             return self._plan()
 
     def _rejoin(self, waiter: Waiter, conn: connection, slot: Slot) -> list[Renewal]:
-        """Put a caller whose connection needs a closer look back to the head of the queue. Takes the lock."""
+        """Queue a caller before all others: the connection it was given needs a closer look. Takes the lock."""
         with self._lock:
-            # Decides nothing but the order: whoever had a connection in hand goes first.
-            renewal = self._entrust(slot, conn, self._is_worth_keeping(slot))
+            # Decides what becomes of that connection, and whether there is another one.
             waiter.conn = waiter.slot = None
+            renewal = self._entrust(slot, conn, self._is_worth_keeping(slot))
             if not self.closed:
                 self._queue.appendleft(waiter)
                 self._match()
             return [renewal, *self._plan()]
 
-    def _recheck(self, waiter: Waiter) -> bool:
-        """See whether a caller has been served, and mend its place in the queue if it was lost. Takes the lock."""
+    def _is_served(self, waiter: Waiter) -> bool:
+        """Whether a caller has been given a connection. Mends its place in the queue. Takes the lock."""
         with self._lock:
-            # Decides between what the gate says and what is true: an exception may have come between the two.
+            # Decides between what the gate says and what is true: an exception may have struck between the two.
             if waiter.slot is None and waiter not in self._queue and not self.closed:
                 self._queue.appendleft(waiter)
                 self._match()
             return waiter.slot is not None
 
-    def _leave(self, waiter: Waiter, key: Hashable | None) -> None:
+    def _leave(self, waiter: Waiter, slot: Slot, key: Hashable | None) -> None:
         """A caller goes with what it was given. Takes the lock."""
         with self._lock:
-            # Decides nothing: the connection was the caller's from the moment it was given.
+            # Decides that the connection is lent: from here on it can be returned, and taken away if it is overdue.
             self._counters.requests_wait_ns += time.monotonic_ns() - waiter.borrower.since_ns
-            if key is not None and waiter.slot is not None:
-                waiter.slot.key = key
-                self._keyed[key] = waiter.slot
+            slot.take(waiter.borrower)
+            if key is None:
+                self._out[slot.number] = slot
+            else:
+                slot.state = KEYED
+                self._keyed[key] = slot
 
-    def _withdraw(self, waiter: Waiter) -> None:
+    def _withdraw(self, waiter: Waiter) -> list[Renewal]:
         """A caller goes without, because of a timeout or any other exception. Takes the lock."""
         with self._lock:
             # Decides the race with a hand-off: what the caller was given meanwhile goes on to the next.
@@ -135,46 +143,55 @@ class Ledger(AbstractConnectionPool):
             self._counters.requests_errors += 1
             if waiter in self._queue:
                 self._queue.remove(waiter)
-            renewals = []
-            if waiter.conn is not None and waiter.slot is not None:
-                renewals = self._lay_down(waiter.conn, waiter.slot, True)
-        for renewal in renewals:
-            renewal.start()
-
-    def _look_up(self, key: Hashable) -> connection | None:
-        """The connection that is out under a key. Takes the lock."""
-        with self._lock:
-            # Decides whether the key is in use.
-            slot = self._keyed.get(key)
-            conn = slot.owner() if slot is not None and slot.state is IN_USE and slot.key == key else None
-            return conn if isinstance(conn, connection) else None
+            conn, slot = waiter.conn, waiter.slot
+            waiter.conn = waiter.slot = None
+            return [] if conn is None or slot is None else self._lay_down(conn, slot)
 
     def _match(self) -> None:
         """Give idle connections to the queue's head. The caller holds the lock."""
-        while self._queue and self._idle:
-            conn, slot = self._idle.pop()
+        while self._queue:
+            try:
+                conn, slot = self._idle.pop()
+            except IndexError:
+                return
             waiter = self._queue.popleft()
-            waiter.fresh = self._is_fresh(slot)
-            slot.take(waiter.borrower)
             waiter.conn, waiter.slot = conn, slot
             waiter.gate.release()
 
-    def _lay_down(self, conn: connection, slot: Slot, good: bool) -> list[Renewal]:
-        """Put a connection to rest or to the next use if it is good, else away. The caller holds the lock."""
-        if not (good and self._is_worth_keeping(slot)):
+    def _lay_down(self, conn: connection, slot: Slot) -> list[Renewal]:
+        """Put a clean connection to rest or to its next use, or away if it is not wanted. The caller holds the lock."""
+        if not self._is_worth_keeping(slot):
             return [self._entrust(slot, conn, False)]
         slot.owner = weakref.ref(conn, self._wake.put)
         slot.since_ns = time.monotonic_ns()
-        slot.state = IDLE
-        self._by_id[id(conn)] = slot
+        slot.state = READY
         self._idle.append((conn, slot))
         self._match()
         self._changed()
         return []
 
+    def _settle(self) -> list[Renewal]:
+        """See to what was laid down just when somebody joined the queue or closed the pool. Takes the lock."""
+        with self._lock:
+            # Decides between the queue and an end.
+            if self.closed:
+                return self._empty()
+            self._match()
+            return []
+
+    def _empty(self, keep: bool = False) -> list[Renewal]:
+        """Take all idle connections out, to be pinged or closed. The caller holds the lock."""
+        renewals: list[Renewal] = []
+        while True:
+            try:
+                conn, slot = self._idle.pop()
+            except IndexError:
+                return renewals
+            renewals.append(self._entrust(slot, conn, keep and self._is_worth_keeping(slot)))
+
     def _refuse_nested(self, waiter: Waiter) -> None:
         """Raise PoolError for a caller that would wait for itself. The caller holds the lock."""
-        borrowers = [slot.borrower() for slot in self._slots if slot.state is IN_USE]
+        borrowers = [slot.borrower() for slot in self._held()]
         mine = [borrower for borrower in borrowers if borrower.thread == waiter.borrower.thread]
         if len(mine) >= self.maxconn:
             places = ", ".join(sorted({borrower.place() for borrower in mine}))
@@ -185,30 +202,26 @@ class Ledger(AbstractConnectionPool):
 
     # What becomes of a slot
 
-    def _is_fresh(self, slot: Slot) -> bool:
-        """Whether an idle connection may be used without a ping. The caller holds the lock. `getconn` has it inline."""
-        now = time.monotonic_ns()
-        return now < slot.due_ns and now < slot.expires_ns
-
-    def _is_worth_keeping(self, slot: Slot) -> bool:
-        """Whether age, drain, resize and close let a connection stay. The caller holds the lock."""
-        now = time.monotonic_ns()
-        size = self._size()
-        return (
-            not self.closed
-            and slot.born_ns > self._retired_ns
-            and now < slot.expires_ns
-            and size <= self.maxconn
-            and not (slot.state is IDLE and size > self.minconn and now - slot.since_ns > self._max_idle_ns)
-        )
+    def _held(self) -> list[Slot]:
+        """The slots whose connection a caller has. The caller holds the lock."""
+        resting = {slot for _, slot in self._idle[:]}
+        return [slot for slot in self._slots if slot.state in HELD and slot not in resting]
 
     def _size(self) -> int:
         """How many slots have a connection or will have one. The caller holds the lock."""
         return sum(slot.state is not CLOSING for slot in self._slots)
 
+    def _pending(self) -> int:
+        """How many connections are on their way to the idle. The caller holds the lock."""
+        return sum(slot.state is CONNECTING or slot.state is CHECKING for slot in self._slots)
+
+    def _is_worth_keeping(self, slot: Slot) -> bool:
+        """Whether a connection in order may stay. The caller holds the lock."""
+        fits = not self.closed and self._size() <= self.maxconn
+        return fits and slot.born_ns > self._retired_ns and time.monotonic_ns() < slot.expires_ns
+
     def _entrust(self, slot: Slot, conn: connection | None, keep: bool) -> Renewal:
         """Hand a slot to a renewal, which is to ping its connection or else to close it. The caller holds the lock."""
-        self._by_id = {key: other for key, other in self._by_id.items() if other is not slot}
         renewal = Renewal(self, slot, conn, keep)
         slot.owner = weakref.ref(renewal, self._wake.put)
         slot.since_ns = time.monotonic_ns()
@@ -224,38 +237,35 @@ class Ledger(AbstractConnectionPool):
         renewals: list[Renewal] = []
         while not self.closed and len(renewals) < min(missing, room):
             slot = Slot()
-            renewal = self._entrust(slot, None, False)
+            renewals.append(self._entrust(slot, None, False))
             slot.state = CONNECTING
             self._slots.add(slot)
-            renewals.append(renewal)
-        if self._down and renewals:
-            self._prober = renewals[0].slot
+            if self._down:
+                self._prober = slot
         return renewals
-
-    def _pending(self) -> int:
-        """How many connections are on their way to the idle. The caller holds the lock."""
-        return sum(slot.state is CONNECTING or slot.state is CHECKING for slot in self._slots)
 
     def _is_probing(self) -> bool:
         """Whether somebody tries the server that is down. The caller holds the lock."""
         return self._prober is not None and self._prober in self._slots and self._prober.state is CONNECTING
 
     def _is_needed(self, slot: Slot) -> bool:
-        """Whether a slot that holds no connection now should have one. The caller holds the lock."""
+        """Whether a slot without a connection should get one. The caller holds the lock."""
         counted = slot.state is CONNECTING
         others, coming = self._size() - counted, self._pending() - counted
         return not self.closed and others < self.maxconn and (others < self.minconn or coming < len(self._queue))
 
     def _drop(self, slot: Slot) -> None:
-        """Strike a slot out. The caller holds the lock, and starts what `_plan` returns."""
+        """Strike a slot out. The caller holds the lock."""
         self._slots.discard(slot)
+        self._counters.uses += slot.uses
+        self._counters.usage_ns += slot.used_ns
         self._changed()
 
     def _suspect(self, slot: Slot) -> None:
         """A connection is dead: have those at rest pinged before use. One that was suspected itself tells nothing new.
         The caller holds the lock."""
         if slot.due_ns:
-            for _, other in self._idle:
+            for _, other in self._idle[:]:
                 other.due_ns = 0
 
     def _retire(self, slot: Slot | None = None) -> None:
@@ -271,21 +281,22 @@ class Ledger(AbstractConnectionPool):
 
     # What renewals report
 
-    def _may_connect(self, slot: Slot) -> bool:
-        """After closing: whether the slot is to be connected anew; else it is gone. Takes the lock."""
+    def _may_connect(self, renewal: Renewal) -> bool:
+        """After closing: whether to connect anew in the slot's place; else it is gone. Takes the lock."""
         with self._lock:
             # Decides whether the slot is still wanted, and keeps all but one away from a server that is down.
+            slot = renewal.slot
             probing = self._down and self._is_probing() and self._prober is not slot
-            if probing or not self._is_needed(slot):
-                self._drop(slot)
-                return False
-            if self._down:
-                self._prober = slot
-            slot.state = CONNECTING
-            slot.born_ns = slot.since_ns = time.monotonic_ns()
-            self._counters.connections_num += 1
-            self._changed()
-            return True
+            wanted = not probing and self._is_needed(slot)
+            self._drop(slot)
+            if wanted:
+                renewal.slot = Slot()
+                renewal.slot.owner = weakref.ref(renewal, self._wake.put)
+                self._slots.add(renewal.slot)
+                self._counters.connections_num += 1
+                if self._down:
+                    self._prober = renewal.slot
+            return wanted
 
     def _may_retry(self, slot: Slot, error: Exception) -> bool:
         """After a failed attempt: whether this one is the prober; else the slot is gone. Takes the lock."""
@@ -296,11 +307,12 @@ class Ledger(AbstractConnectionPool):
             self._down = True
             if not self._is_probing():
                 self._prober = slot
-            if self._prober is not slot or not self._is_needed(slot):
+            wanted = self._prober is slot and self._is_needed(slot)
+            if wanted:
+                self._counters.connections_num += 1
+            else:
                 self._drop(slot)
-                return False
-            self._counters.connections_num += 1
-            return True
+            return wanted
 
     def _deliver(self, slot: Slot, conn: connection, took_ns: int) -> list[Renewal]:
         """Put a connection that was made or pinged to use, or away after all. Takes the lock."""
@@ -310,7 +322,9 @@ class Ledger(AbstractConnectionPool):
                 self._counters.connections_ns += took_ns
                 self._down, self._last_error = False, None
             slot.due_ns = time.monotonic_ns() + self._recheck_ns
-            return self._lay_down(conn, slot, True)
+            if slot.state not in (CONNECTING, CHECKING):  # cut, at the last moment
+                return [self._entrust(slot, conn, False)]
+            return self._lay_down(conn, slot)
 
     def _found_dead(self, slot: Slot) -> None:
         """A connection in the pool did not answer. Takes the lock."""
@@ -321,9 +335,9 @@ class Ledger(AbstractConnectionPool):
             self._suspect(slot)
 
     def _plan_next(self) -> list[Renewal]:
-        """What is needed next. Takes the lock."""
+        """What is needed now. Takes the lock."""
         with self._lock:
-            # Decides on connections for those whom a slot that is gone, or a server that is back, can serve.
+            # Decides on connections for those whom a slot that is free, or a server that is back, can serve.
             return self._plan()
 
     # Waiting for a change

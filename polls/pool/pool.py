@@ -1,5 +1,6 @@
 """`ConnectionPool`: what is called from outside."""
 
+import dataclasses
 import functools
 import logging
 import os
@@ -14,7 +15,8 @@ from polls.pool.checkout import Checkout
 from polls.pool.errors import PoolClosed, PoolTimeout
 from polls.pool.keeper import ensure_keeper, tend
 from polls.pool.options import Configure, Connect, Options, Reset, check_seconds, check_size
-from polls.pool.slot import CHECKING, CLOSING, CONNECTING, HELD, IDLE, IN_USE, cut
+from polls.pool.renewal import start_all
+from polls.pool.slot import CHECKING, CLOSING, CONNECTING, HELD, KEYED, READY, cut
 from polls.pool.stats import ConnectionStatus, Counters, PoolStats
 
 logger = logging.getLogger("polls.pool")
@@ -122,7 +124,7 @@ class ConnectionPool(Checkout):
         self._cancel_queries()
         with self._lock:
             # Decides whose socket ends: that of everyone who still has a connection.
-            fds = [os.dup(slot.fd) for slot in self._slots if slot.state in HELD]
+            fds = [os.dup(slot.fd) for slot in self._held()]
         for fd in fds:
             cut(fd)
             os.close(fd)
@@ -142,15 +144,12 @@ class ConnectionPool(Checkout):
         """Ping every idle connection, all at once, and replace those that do not answer."""
         with self._lock:
             # Decides which connections nobody gets until they have answered.
-            renewals = [self._entrust(slot, conn, self._is_worth_keeping(slot)) for conn, slot in self._idle]
-            self._idle.clear()
-        checked = {renewal.slot for renewal in renewals}
-        for renewal in renewals:
-            renewal.start()
+            renewals = self._empty(keep=True)
+            checked = {renewal.slot for renewal in renewals}
+        start_all(renewals)
         del renewals
-        self._wait_until(
-            lambda: all(slot.state not in (CHECKING, CLOSING) for slot in checked & self._slots), CHECK_LIMIT
-        )
+        busy = {CHECKING, CLOSING}
+        self._wait_until(lambda: not any(slot.state in busy for slot in checked & self._slots), CHECK_LIMIT)
 
     def drain(self) -> None:
         """Replace every connection: those that are idle now, those in use as they come back."""
@@ -180,7 +179,7 @@ class ConnectionPool(Checkout):
         with self._lock:
             # Decides where one period ends and the next begins.
             stats = self._picture()
-            self._counters = Counters()
+            self._popped = self._totals()
             return stats
 
     def status(self) -> list[ConnectionStatus]:
@@ -189,17 +188,17 @@ class ConnectionPool(Checkout):
             # Decides nothing: a picture of one moment.
             now = time.monotonic_ns()
             slots = sorted(self._slots, key=lambda slot: slot.born_ns)
-            rows = [(slot.pid, slot.state, slot.born_ns, slot.uses, slot.borrower()) for slot in slots]
+            held = set(self._held())
+            rows = [(slot.pid, slot.state, slot.born_ns, slot.uses, slot.borrower(), slot in held) for slot in slots]
         status: list[ConnectionStatus] = []
-        for pid, state, born_ns, uses, borrower in rows:
-            held = state in HELD
+        for pid, state, born_ns, uses, borrower, lent in rows:
             status.append(
                 {
                     "backend_pid": pid,
-                    "state": state,
-                    "held_ms": (now - borrower.since_ns) / 1e6 if held else None,
-                    "thread": borrower.name() if held else None,
-                    "taken": borrower.place() if held else None,
+                    "state": state if state not in (READY, KEYED) else "in use" if lent else "idle",
+                    "held_ms": (now - borrower.since_ns) / 1e6 if lent else None,
+                    "thread": borrower.name() if lent else None,
+                    "taken": borrower.place() if lent else None,
                     "age_ms": (now - born_ns) / 1e6,
                     "uses": uses,
                 }
@@ -207,11 +206,10 @@ class ConnectionPool(Checkout):
         return status
 
     def __repr__(self) -> str:
-        states = [slot.state for slot in list(self._slots)]
-        counts = ", ".join(f"{states.count(state)} {state}" for state in sorted({IDLE, IN_USE, *states}))
+        stats = self.get_stats()
+        counts = f"{stats['pool_available']} idle of {stats['pool_size']}, max {stats['pool_max']}"
         opened = "closed" if self.closed else "open"
-        waiting = f"{len(self._queue)} waiting"
-        return f"<{type(self).__name__} {self._options.name!r} {opened}: {counts} of {self.maxconn}, {waiting}>"
+        return f"<{type(self).__name__} {self._options.name!r} {opened}: {counts}, {stats['requests_waiting']} waiting>"
 
     # What the methods above need
 
@@ -223,13 +221,11 @@ class ConnectionPool(Checkout):
             self._retired_ns = time.monotonic_ns()
             for slot in self._slots:
                 slot.expires_ns = 0
-            renewals = [self._entrust(slot, conn, False) for conn, slot in self._idle]
-            self._idle.clear()
+            renewals = self._empty()
             while self._queue:
                 self._queue.popleft().gate.release()
             self._changed()
-        for renewal in renewals:
-            renewal.start()
+        start_all(renewals)
 
     def _is_over(self) -> bool:
         """Whether no connection is left but those being made, which end by themselves. The caller holds the lock."""
@@ -237,7 +233,7 @@ class ConnectionPool(Checkout):
 
     def _ready(self) -> int:
         """How many connections are made. The caller holds the lock."""
-        return sum(slot.state is IDLE or slot.state in HELD for slot in self._slots)
+        return sum(slot.state in HELD for slot in self._slots)
 
     def _cancel_queries(self) -> None:
         """Cancel what borrowers are running, within a limit. The caller does not hold the lock.
@@ -247,7 +243,7 @@ class ConnectionPool(Checkout):
         """
         with self._lock:
             # Decides whose queries: those of everyone who still has a connection.
-            pids = [slot.pid for slot in self._slots if slot.state in HELD]
+            pids = [slot.pid for slot in self._held()]
 
         def cancel() -> None:
             try:
@@ -266,26 +262,34 @@ class ConnectionPool(Checkout):
             canceller.start()
             canceller.join(CANCEL_LIMIT)
 
+    def _totals(self) -> Counters:
+        """The totals since the start. The caller holds the lock."""
+        totals = dataclasses.replace(self._counters)
+        for slot in self._slots:
+            totals.uses += slot.uses
+            totals.usage_ns += slot.used_ns
+        return totals
+
     def _picture(self) -> PoolStats:
         """The statistics. The caller holds the lock."""
-        counters = self._counters
-        oldest = self._queue[0].borrower.since_ns if self._queue else time.monotonic_ns()
+        now = time.monotonic_ns()
+        recent = self._totals() - self._popped
         return {
             "pool_min": self.minconn,
             "pool_max": self.maxconn,
             "pool_size": len(self._slots),
             "pool_available": len(self._idle),
             "requests_waiting": len(self._queue),
-            "oldest_wait_ms": (time.monotonic_ns() - oldest) / 1e6,
-            "usage_ms": counters.usage_ns / 1e6,
-            "requests_num": counters.requests_num,
-            "requests_queued": counters.requests_queued,
-            "requests_wait_ms": counters.requests_wait_ns / 1e6,
-            "requests_errors": counters.requests_errors,
-            "returns_bad": counters.returns_bad,
-            "connections_num": counters.connections_num,
-            "connections_ms": counters.connections_ns / 1e6,
-            "connections_errors": counters.connections_errors,
-            "connections_lost": counters.connections_lost,
-            "leaks": counters.leaks,
+            "oldest_wait_ms": (now - self._queue[0].borrower.since_ns) / 1e6 if self._queue else 0.0,
+            "usage_ms": recent.usage_ns / 1e6,
+            "requests_num": recent.uses + recent.requests_errors + len(self._queue),
+            "requests_queued": recent.requests_queued,
+            "requests_wait_ms": recent.requests_wait_ns / 1e6,
+            "requests_errors": recent.requests_errors,
+            "returns_bad": recent.returns_bad,
+            "connections_num": recent.connections_num,
+            "connections_ms": recent.connections_ns / 1e6,
+            "connections_errors": recent.connections_errors,
+            "connections_lost": recent.connections_lost,
+            "leaks": recent.leaks,
         }

@@ -54,10 +54,9 @@ class Renewal:
         if not (conn is not None and self.keep and self.revive(conn)):
             self.slot.close(conn)
             del conn  # gone before another one is made
-            if self.pool._may_connect(self.slot):
+            if self.pool._may_connect(self):
                 self.connect()
-        for renewal in self.pool._plan_next():
-            renewal.start()
+        start_all(self.pool._plan_next())
 
     def revive(self, conn: connection) -> bool:
         """Ping an idle connection and deliver it. False if it is dead."""
@@ -105,5 +104,10 @@ class Renewal:
 
     def deliver(self, conn: connection, took_ns: int) -> None:
         """Let the ledger decide what becomes of a good connection."""
-        for renewal in self.pool._deliver(self.slot, conn, took_ns):
-            renewal.start()
+        start_all(self.pool._deliver(self.slot, conn, took_ns))
+
+
+def start_all(renewals: list[Renewal]) -> None:
+    """Start what the ledger decided on. The caller does not hold the lock."""
+    for renewal in renewals:
+        renewal.start()

@@ -20,17 +20,17 @@ from psycopg2.extensions import (
     cursor,
 )
 
-# States. Who may touch the connection: nobody, the borrower, or the renewal the slot was entrusted to.
-IDLE: Final = "idle"
-IN_USE: Final = "in use"
+# States, written under the pool's lock. A connection that is READY is at rest or out: the pool looks up which.
+READY: Final = "ready"
+KEYED: Final = "in use by key"
 RETURNING: Final = "returning"  # the borrower's thread is cleaning it
-CUT: Final = "cut"  # held for longer than max_use: its socket is shut down, its borrower has yet to return it
+CUT: Final = "cut"  # its socket is being shut down: whoever has it will find out
 CONNECTING: Final = "connecting"
 CHECKING: Final = "checking"
 CLOSING: Final = "closing"
 
+HELD: Final = frozenset({READY, KEYED, RETURNING, CUT})
 IN_TRANSACTION: Final = frozenset({TRANSACTION_STATUS_INTRANS, TRANSACTION_STATUS_INERROR})
-HELD: Final = frozenset({IN_USE, RETURNING, CUT})
 
 # Linux tells the peer's end of the stream from data that waits to be read; elsewhere a ping has to find out.
 HANGUP: Final[int] = getattr(select, "POLLRDHUP", select.POLLIN)
@@ -66,7 +66,8 @@ class Borrower(NamedTuple):
 
 
 class Slot:
-    """A slot is counted from before its connection is made until the server has ended the session.
+    """A slot is counted from before its connection is made until the server has ended the session. The next connection
+    gets a new one.
 
     It refers to its owner, the connection itself or the renewal that works on it, weakly: whoever loses the
     owner, by dropping it or by an exception at the wrong moment, gives the slot back.
@@ -79,8 +80,8 @@ class Slot:
         "encoding",
         "expires_ns",
         "fd",
-        "key",
         "lasti",
+        "number",
         "owner",
         "pid",
         "poll",
@@ -88,6 +89,7 @@ class Slot:
         "since_ns",
         "state",
         "thread",
+        "used_ns",
         "uses",
         "warned",
     )
@@ -104,9 +106,10 @@ class Slot:
         self.since_ns = self.born_ns  # when its state began
         self.due_ns = 0  # when it needs a ping before use
         self.expires_ns = 0  # when it is too old
+        self.number = 0  # id(connection)
         self.uses = 0
+        self.used_ns = 0
         self.warned = 0  # the use that was last reported as a leak
-        self.key: object = None
         self.thread = 0
         self.code: CodeType | None = None
         self.lasti = 0
@@ -121,6 +124,7 @@ class Slot:
         poller = select.poll()
         poller.register(self.fd, select.POLLIN | HANGUP)
         self.poll = poller.poll
+        self.number = id(conn)
         self.pid = conn.info.backend_pid
         self.remember(conn)
 
@@ -131,7 +135,6 @@ class Slot:
 
     def take(self, borrower: Borrower) -> None:
         """Note who takes it, now. `getconn` has these lines inline."""
-        self.state = IN_USE
         self.since_ns = time.monotonic_ns()
         self.thread, self.code, self.lasti, _ = borrower
         self.uses += 1

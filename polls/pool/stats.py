@@ -1,5 +1,6 @@
 """What the pool tells about itself. Times are milliseconds, as floats; the keys are psycopg_pool's and a few more."""
 
+from dataclasses import astuple, dataclass
 from typing import TypedDict
 
 
@@ -38,35 +39,22 @@ class ConnectionStatus(TypedDict):
     uses: int  # checkouts so far
 
 
+@dataclass
 class Counters:
-    """The totals behind `PoolStats`, in nanoseconds where they are times. Guarded by the ledger's lock."""
+    """The totals behind `PoolStats`, in nanoseconds where they are times. They only grow, under the ledger's lock, and
+    slots add their own when they go."""
 
-    __slots__ = (
-        "connections_errors",
-        "connections_lost",
-        "connections_ns",
-        "connections_num",
-        "leaks",
-        "requests_errors",
-        "requests_num",
-        "requests_queued",
-        "requests_wait_ns",
-        "returns_bad",
-        "usage_ns",
-    )
+    uses: int = 0
+    usage_ns: int = 0
+    requests_queued: int = 0
+    requests_wait_ns: int = 0
+    requests_errors: int = 0
+    returns_bad: int = 0
+    connections_num: int = 0
+    connections_ns: int = 0
+    connections_errors: int = 0
+    connections_lost: int = 0
+    leaks: int = 0
 
-    def __init__(self) -> None:
-        for name in self.__slots__:
-            setattr(self, name, 0)
-
-    connections_errors: int
-    connections_lost: int
-    connections_ns: int
-    connections_num: int
-    leaks: int
-    requests_errors: int
-    requests_num: int
-    requests_queued: int
-    requests_wait_ns: int
-    returns_bad: int
-    usage_ns: int
+    def __sub__(self, other: "Counters") -> "Counters":
+        return Counters(*(mine - its for mine, its in zip(astuple(self), astuple(other), strict=True)))
