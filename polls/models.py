@@ -63,7 +63,7 @@ class Poll(models.Model):
         blank=True,
         default="",
         db_default="",
-        help_text="Named in advance, such as “the numbers of the lottery of 1 May”. It enters the seed of every draw.",
+        help_text="Named in advance, such as “the lottery numbers of 1 May”. It enters every draw.",
     )
     time_zone = models.CharField(max_length=50, blank=True, default="", db_default="", help_text="Empty: the site's.")
     opens_at = models.DateTimeField(null=True, blank=True, help_text="Empty: a draft that nobody can see.")
@@ -171,7 +171,7 @@ class Turnout(models.Model):
 
 
 class Invite(models.Model):
-    """One person who may vote in a poll for invited people. The link is kept as a hash; another may be issued for it."""
+    """One person who may vote in a poll for invited people; the link is kept as a hash, and can be replaced."""
 
     poll = models.ForeignKey(Poll, on_delete=models.CASCADE, related_name="invites")
     label = models.CharField("for whom", max_length=200, blank=True, default="", db_default="")

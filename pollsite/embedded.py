@@ -107,8 +107,7 @@ class EmbeddedServer:
             descriptor = _held.pop(self.folder, None)
             if descriptor is not None:
                 os.close(descriptor)
-                with self._locked("start.lock", fcntl.LOCK_EX):
-                    self._stop_if_unused()
+                self._stop_if_unused()
 
     def answers(self) -> bool:
         """Whether the server accepts connections, by asking it."""
@@ -131,7 +130,7 @@ class EmbeddedServer:
                 raise
 
     def _stop_if_unused(self) -> None:
-        """Caller holds start.lock: nobody begins to use the server meanwhile."""
+        # With users.lock to ourselves nobody begins to use the server meanwhile.
         with contextlib.suppress(BlockingIOError), self._locked("users.lock", fcntl.LOCK_EX | fcntl.LOCK_NB):
             if self._lives():
                 self._stop()
@@ -223,7 +222,8 @@ class EmbeddedServer:
         with self._locked("server.lock", fcntl.LOCK_EX) as lock, self._opened("server.log") as log:
             said_before = os.fstat(log).st_size
             start = ("pg_ctl", "start", "-s", "-w", "-t", str(START_SECONDS), "-o", options)
-            # The data folder goes in by the environment: pg_ctl would put -D in double quotes before a shell.
+            # pg_ctl gives the server a session of its own: Ctrl-C in the terminal goes to us, who stop it afterwards.
+            # The data folder goes in by the environment: as -D it would stand in double quotes before a shell.
             result = run(*start, folder=self.data, output=log, keep=(lock,), PGDATA=str(self.data))
             self._check(result.returncode, os.pread(log, LOG_BYTES, said_before).decode(errors="replace"))
 

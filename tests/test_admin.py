@@ -2,7 +2,7 @@
 
 import pytest
 
-from polls.admin import STATE
+from polls.admin.polls import STATE
 from polls.models import Option, Poll
 
 
@@ -25,7 +25,12 @@ def poll_form(options=("Yes", "No"), *, kept=(), **fields):
         "opens_at_1": "12:00",
         "closes_at_0": "",
         "closes_at_1": "",
+        "audience": "link",
         "results": "always",
+        "draw_source": "",
+        "time_zone": "",
+        "corrections-TOTAL_FORMS": 0,
+        "corrections-INITIAL_FORMS": 0,
         "listed": "on",
         "options-TOTAL_FORMS": len(rows),
         "options-INITIAL_FORMS": len(kept),
@@ -117,7 +122,7 @@ def test_first_vote_during_the_editing_of_a_poll_wins(admin, make_poll, vote, mo
     """The form was made before the vote, and is sent after it."""
     poll = make_poll()
     vote(poll, "ann", poll.options[:1])
-    monkeypatch.setattr("polls.admin._has_votes", lambda poll: False)
+    monkeypatch.setattr("polls.admin.polls._has_votes", lambda poll: False)
     response = admin.post(
         f"/admin/polls/poll/{poll.id}/change/",
         poll_form((), kept=Option.objects.all(), title="Poll 1", max_choices=2, opens_at_0="2025-01-01"),
@@ -146,3 +151,36 @@ def test_votes_are_read_only_and_tell_neither_voter_nor_choice(admin, make_poll,
     assert admin.get("/admin/polls/vote/add/").status_code == 403
     assert admin.post(f"/admin/polls/vote/{vote_id}/change/", {}).status_code == 403
     assert admin.post(f"/admin/polls/vote/{vote_id}/delete/", {"post": "yes"}).status_code == 403
+
+
+def test_typo_is_corrected_after_the_first_vote(admin, make_poll, vote, sql):
+    poll = make_poll(title="Tee?")
+    vote(poll, "ann", poll.options[:1])
+    correction = {"corrections-TOTAL_FORMS": 1, "corrections-0-field": "title", "corrections-0-after": "Tea?"}
+    address = f"/admin/polls/poll/{poll.id}/change/"
+    assert admin.post(address, poll_form((), **correction, **{"corrections-0-reason": "typo"})).status_code == 302
+    assert Poll.objects.get().title == "Tea?"
+    assert sql("SELECT actor, details->'title' FROM polls_event WHERE action = 'poll changed'") == [
+        ("user admin", ["Tee?", "Tea?"])
+    ]
+
+
+def test_bad_correction_is_refused_in_words(admin, make_poll, vote):
+    poll = make_poll()
+    vote(poll, "ann", poll.options[:1])
+    correction = {
+        "corrections-TOTAL_FORMS": 1,
+        "corrections-0-field": "option",
+        "corrections-0-option": poll.options[0],
+        "corrections-0-after": "Option 2",
+        "corrections-0-reason": "a mistake",
+    }
+    response = admin.post(f"/admin/polls/poll/{poll.id}/change/", poll_form((), **correction), follow=True)
+    assert "Nothing was saved." in response.content.decode()
+
+
+def test_trail_can_be_read_and_not_written(admin, make_poll, sql):
+    make_poll()
+    page = admin.get("/admin/polls/event/").content.decode()
+    assert "poll added" in page
+    assert admin.get("/admin/polls/event/add/").status_code == 403

@@ -272,6 +272,42 @@ def test_a_start_waits_for_a_server_that_is_about_to_stop(server):
     assert postmaster(server) != before
 
 
+def test_a_start_waits_for_a_server_that_is_still_starting(server, monkeypatch):
+    server.start()
+    before = postmaster(server)
+    asked, ask = iter((False, False)), EmbeddedServer.answers
+    monkeypatch.setattr(EmbeddedServer, "answers", lambda self: next(asked, True) and ask(self))
+    starting = threading.Thread(target=server.start, kwargs={"check": True}, daemon=True)
+    starting.start()
+    starting.join(timeout=20)
+    assert not starting.is_alive()
+    assert postmaster(server) == before
+
+
+def test_a_server_that_neither_starts_nor_stops_is_not_waited_for_without_end(server, monkeypatch):
+    server.start()
+    with monkeypatch.context() as patched:
+        patched.setattr(embedded, "START_SECONDS", 0)
+        patched.setattr(EmbeddedServer, "answers", lambda self: False)
+        with pytest.raises(EmbeddedServerError, match="neither starts nor stops within 0 s: .*server.log says why"):
+            server.start(check=True)
+    assert not server.answers()
+
+
+def test_a_second_ctrl_c_does_not_leave_the_server_behind(server, process):
+    code = """
+import os, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+stop = server._stop
+EmbeddedServer._stop = lambda self: (os.kill(os.getpid(), signal.SIGINT), stop())
+sys.stdin.read()
+"""
+    held = process(server.folder, HOLD_START + code)
+    held.says()
+    assert held.leaves() == ""
+    assert not server.answers()
+
+
 def test_what_a_killed_initdb_left_is_cleared_away(tmp_path):
     server = EmbeddedServer(tmp_path / "postgres")
     half = server.folder / "data.new-0badcafe"
@@ -370,10 +406,14 @@ def test_a_path_too_long_for_a_socket_has_a_private_folder_that_every_process_fi
     assert not server.socket_folder.exists()
 
 
-def test_a_socket_folder_that_others_may_enter_is_refused(tmp_path):
-    server = EmbeddedServer(tmp_path / ("long" * 30))
-    server.socket_folder.mkdir(mode=0o777)
-    server.socket_folder.chmod(0o777)
+@pytest.mark.parametrize(
+    ("mode", "owner"), [(0o777, os.geteuid()), pytest.param(0o700, 65_534, marks=as_root)], ids=["open", "another's"]
+)
+def test_a_socket_folder_that_others_may_enter_is_refused(mode, owner, data, tmp_path):
+    server = EmbeddedServer(Path(shutil.copytree(data, tmp_path / ("long" * 30))))
+    server.socket_folder.mkdir()
+    server.socket_folder.chmod(mode)
+    os.chown(server.socket_folder, owner, -1)
     try:
         with pytest.raises(EmbeddedServerError, match="is not a private folder"):
             server.start()
@@ -513,6 +553,12 @@ def test_a_folder_that_cannot_be_made(tmp_path):
     )
 
 
+def test_data_that_initdb_does_not_finish(tmp_path, monkeypatch):
+    monkeypatch.setattr(embedded, "ROLE", "pg_site")
+    assert 'superuser name "pg_site" is disallowed' in complaint(EmbeddedServer(tmp_path / "postgres"))
+    assert not list((tmp_path / "postgres").glob("data*"))
+
+
 def test_a_configuration_that_postgresql_refuses(folder):
     with (folder / "data" / "postgresql.conf").open("a") as file:
         file.write("shared_buffers = many\n")
@@ -563,6 +609,7 @@ def test_a_start_that_failed_holds_nothing(folder):
     complaint(server)
     (folder / "data" / "PG_VERSION").write_text("18\n")
     server.start()
+    assert server.answers()
     server.release()
     assert not server.answers()
 

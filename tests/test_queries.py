@@ -38,6 +38,10 @@ def test_statement_can_be_prepared_on_the_migrated_schema(conn, statement):
         cursor.execute(f"PREPARE checked AS {numbered.replace('%%', '%')}")
 
 
+def cast(conn, slug, voter, choices):
+    queries.cast_vote(conn, slug, choices, browser=(f"named {voter}", voter))
+
+
 def test_polls_are_listed_newest_first_and_only_when_open_and_listed(conn, make_poll):
     old = make_poll(opens_in="-2 hours", title="An old one")
     new = make_poll(opens_in="-1 minute", title="A new one")
@@ -78,21 +82,21 @@ def test_unknown_poll_is_not_found(conn):
         with pytest.raises(queries.PollNotFound):
             ask(conn, "nowhere")
     with pytest.raises(queries.PollNotFound):
-        queries.cast_vote(conn, "nowhere", "ann", [1])
+        cast(conn, "nowhere", "ann", [1])
 
 
 def test_vote_is_shown_to_its_voter(conn, make_poll):
     poll = make_poll(max_choices=2)
-    queries.cast_vote(conn, poll.slug, "ann", [poll.options[2], poll.options[0]])
-    assert queries.get_poll(conn, poll.slug, voter="ann").choices == [poll.options[2], poll.options[0]]
-    assert queries.get_poll(conn, poll.slug, voter="bob").choices is None
-    assert queries.get_results(conn, poll.slug, voter="ann").choices == [poll.options[2], poll.options[0]]
+    cast(conn, poll.slug, "ann", [poll.options[2], poll.options[0]])
+    assert queries.get_poll(conn, poll.slug, voters=["ann"]).choices == [poll.options[2], poll.options[0]]
+    assert queries.get_poll(conn, poll.slug, voters=["bob"]).choices is None
+    assert queries.get_results(conn, poll.slug, voters=["ann"]).choices == [poll.options[2], poll.options[0]]
 
 
 def test_shares_are_in_percent_of_voters(conn, make_poll):
     poll = make_poll(max_choices=2)
-    queries.cast_vote(conn, poll.slug, "ann", poll.options[:2])
-    queries.cast_vote(conn, poll.slug, "bob", poll.options[:1])
+    cast(conn, poll.slug, "ann", poll.options[:2])
+    cast(conn, poll.slug, "bob", poll.options[:1])
     results = queries.get_results(conn, poll.slug)
     assert results.voters == 2
     assert [(option.votes, option.share) for option in results.options] == [(2, 100.0), (1, 50.0), (0, 0.0)]
@@ -111,22 +115,22 @@ def test_shares_are_in_percent_of_voters(conn, make_poll):
 def test_refusal_says_why_and_writes_nothing(conn, make_poll, sql, refusal, choices):
     poll, other = make_poll(max_choices=2), make_poll()
     with pytest.raises(refusal):
-        queries.cast_vote(conn, poll.slug, "ann", choices(poll, other))
+        cast(conn, poll.slug, "ann", choices(poll, other))
     assert sql("SELECT count(*) FROM polls_vote") == [(0,)]
 
 
 def test_closed_poll_refuses(conn, make_poll):
     poll = make_poll(opens_in="-2 hours", closes_in="-1 hour")
     with pytest.raises(queries.PollNotOpen):
-        queries.cast_vote(conn, poll.slug, "ann", poll.options[:1])
+        cast(conn, poll.slug, "ann", poll.options[:1])
 
 
 def test_second_vote_stands_back(conn, make_poll):
     poll = make_poll()
-    queries.cast_vote(conn, poll.slug, "ann", poll.options[:1])
+    cast(conn, poll.slug, "ann", poll.options[:1])
     with pytest.raises(queries.AlreadyVoted):
-        queries.cast_vote(conn, poll.slug, "ann", poll.options[1:2])
-    assert queries.get_poll(conn, poll.slug, voter="ann").choices == poll.options[:1]
+        cast(conn, poll.slug, "ann", poll.options[1:2])
+    assert queries.get_poll(conn, poll.slug, voters=["ann"]).choices == poll.options[:1]
 
 
 @pytest.mark.parametrize(
@@ -146,10 +150,12 @@ def test_second_vote_stands_back(conn, make_poll):
 def test_gate_of_the_results(conn, make_poll, sql, django_user_model, results, state, voted, owner, visible):
     user = django_user_model.objects.create_user("owner")
     poll = make_poll(results=results, owner_id=user.pk)
-    queries.cast_vote(conn, poll.slug, "ann", poll.options[:1])
+    cast(conn, poll.slug, "ann", poll.options[:1])
     if state == "closed":
         sql("UPDATE polls_poll SET closes_at = now()")
-    answer = queries.get_results(conn, poll.slug, voter="ann" if voted else "bob", viewer_id=user.pk if owner else None)
+    answer = queries.get_results(
+        conn, poll.slug, voters=["ann" if voted else "bob"], viewer_id=user.pk if owner else None
+    )
     assert answer.visible is visible
     assert (answer.voters, answer.options[0].votes) == ((1, 1) if visible else (0, 0))
 
@@ -162,8 +168,8 @@ def test_nobody_is_not_the_owner_of_a_poll_without_owner(conn, make_poll):
 def test_statement_after_a_refusal_works_on_the_same_connection(conn, make_poll):
     poll = make_poll()
     with pytest.raises(queries.UnknownOption):
-        queries.cast_vote(conn, poll.slug, "ann", [1])
-    queries.cast_vote(conn, poll.slug, "ann", poll.options[:1])
+        cast(conn, poll.slug, "ann", [1])
+    cast(conn, poll.slug, "ann", poll.options[:1])
 
 
 def test_errors_of_the_orm_are_translated_too(make_poll, vote):

@@ -37,7 +37,7 @@ class Migration(migrations.Migration):
                 blank=True,
                 db_default="",
                 default="",
-                help_text="Named in advance, such as “the numbers of the lottery of 1 May”. It enters the seed of every draw.",
+                help_text="Named in advance, such as “the lottery numbers of 1 May”. It enters every draw.",
                 max_length=200,
                 verbose_name="public value of a draw",
             ),

@@ -205,8 +205,8 @@ CREATE TRIGGER polls_poll_guard_drawn BEFORE UPDATE ON polls_poll
 """
 
 REVERSE = """
-DROP FUNCTION polls_guard_drawn, polls_guard_draw, polls_make_secret, polls_random_bytes, polls_content_hash, polls_correct,
-    polls_note_correction, polls_guard_content, polls_log_change, polls_append_only, polls_actor CASCADE;
+DROP FUNCTION polls_guard_drawn, polls_guard_draw, polls_make_secret, polls_random_bytes, polls_content_hash,
+    polls_correct, polls_note_correction, polls_guard_content, polls_log_change, polls_append_only, polls_actor CASCADE;
 ALTER TABLE polls_secret DROP CONSTRAINT polls_secret_poll, DROP CONSTRAINT polls_secret_committed;
 DROP TRIGGER IF EXISTS polls_option_guard_update ON polls_option;
 DROP TRIGGER IF EXISTS polls_option_guard ON polls_option;

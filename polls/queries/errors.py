@@ -22,6 +22,14 @@ class AlreadyVoted(VoteRefused):
     """This voter has a vote in this poll, and it stands."""
 
 
+class NotEntitled(VoteRefused):
+    """The poll is for people with an account or an invitation, and this is none of them."""
+
+
+class NotChangeable(VoteRefused):
+    """Votes in this poll are final."""
+
+
 class UnknownOption(VoteRefused):
     """A choice is no option of this poll."""
 
@@ -34,8 +42,20 @@ class WrongChoiceCount(VoteRefused):
     """Fewer choices than the poll asks for, or more than it allows."""
 
 
+class InviteNotFound(LookupError):
+    """The poll has no such invitation, or none that may be known about."""
+
+
+class InviteExists(Exception):
+    """Somebody with this label is invited already, or the link is in use; nothing was written."""
+
+
 class PollFrozen(Exception):
     """Options and rules of a poll cannot change, and it cannot be deleted, once it has votes."""
+
+
+class BadCorrection(Exception):
+    """A correction without a reason, of something that is not of the poll, or of a poll without votes."""
 
 
 # What psycopg2 and the pool raise when the database cannot be reached, refuses to work, or went away.
@@ -48,9 +68,16 @@ ERRORS: Mapping[str, type[Exception]] = {
     "polls_tally_option_of_poll": UnknownOption,
     "polls_vote_choices_distinct": OptionRepeated,
     "polls_vote_choice_count": WrongChoiceCount,
+    "polls_invite_label": InviteExists,
+    "polls_invite_token_hash_key": InviteExists,
     "polls_poll_frozen": PollFrozen,
     "polls_poll_kept": PollFrozen,
     "polls_option_frozen": PollFrozen,
+    "polls_poll_drawn": PollFrozen,
+    "polls_correction_with_votes": BadCorrection,
+    "polls_correction_target": BadCorrection,
+    "polls_correction_reason": BadCorrection,
+    "polls_option_text": BadCorrection,
 }
 
 

@@ -1,5 +1,6 @@
 """Polls and their ballots."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -24,6 +25,8 @@ class PollRow(NamedTuple):
     listed: bool
     min_choices: int
     max_choices: int
+    draw_source: str
+    time_zone: str
     opens_at: datetime | None
     closes_at: datetime | None
     state: str
@@ -36,17 +39,36 @@ class OptionRow(NamedTuple):
     text: str
 
 
+class CorrectionRow(NamedTuple):
+    """A typo that was mended after the first vote."""
+
+    before: str
+    after: str
+    reason: str
+
+
+class Seal(NamedTuple):
+    """What holds a poll to its word: the hash of what was asked, the commitment to the secret of its draws, and the
+    corrections since. `drawn` is the number of its latest draw, 0 where there is none."""
+
+    content_hash: str
+    commitment: str
+    corrections: list[CorrectionRow]
+    drawn: int
+
+
 class Ballot(NamedTuple):
     """A poll with its options in order, and what the voter has chosen: None where no vote was cast."""
 
     poll: PollRow
     options: list[OptionRow]
     choices: list[int] | None
+    seal: Seal
 
 
 LIST_POLLS = """
 SELECT id, slug, title, description, owner_id, audience, results, named, changeable, shuffled, listed,
-       min_choices, max_choices, opens_at, closes_at,
+       min_choices, max_choices, draw_source, time_zone, opens_at, closes_at,
        polls_state(opens_at, closes_at, archived_at) AS state
   FROM polls_poll
  WHERE listed
@@ -65,21 +87,33 @@ def list_polls(conn: Connection, *, search: str = "", limit: int = 20, offset: i
 
 GET_POLL = """
 SELECT id, slug, title, description, owner_id, audience, results, named, changeable, shuffled, listed,
-       min_choices, max_choices, opens_at, closes_at,
+       min_choices, max_choices, draw_source, time_zone, opens_at, closes_at,
        polls_state(opens_at, closes_at, archived_at) AS state,
        ARRAY(SELECT option.id FROM polls_option AS option
               WHERE option.poll_id = poll.id ORDER BY position, option.id) AS option_ids,
        ARRAY(SELECT option.text::text FROM polls_option AS option
               WHERE option.poll_id = poll.id ORDER BY position, option.id) AS option_texts,
        (SELECT vote.choices FROM polls_vote AS vote
-         WHERE vote.poll_id = poll.id AND vote.voter = %(voter)s) AS choices
+         WHERE vote.poll_id = poll.id AND vote.voter = ANY (%(voters)s)) AS choices,
+       polls_content_hash(id) AS content_hash,
+       (SELECT commitment FROM polls_secret AS secret WHERE secret.poll_id = poll.id) AS commitment,
+       (SELECT jsonb_agg(jsonb_build_array(before, after, reason) ORDER BY correction.id)
+          FROM polls_correction AS correction WHERE correction.poll_id = poll.id) AS corrections,
+       (SELECT coalesce(max(number), 0) FROM polls_draw AS draw WHERE draw.poll_id = poll.id) AS drawn
   FROM polls_poll AS poll
  WHERE slug = %(slug)s
 """
 
 
-def get_poll(conn: Connection, slug: str, *, voter: str = "") -> Ballot:
-    """Return a poll with its options, and what `voter` has chosen in it. Raises PollNotFound."""
-    *poll, option_ids, option_texts, choices = fetch_one(conn, GET_POLL, slug=slug, voter=voter)
+def get_poll(conn: Connection, slug: str, *, voters: Sequence[str] = ()) -> Ballot:
+    """Return a poll with its options, and what the voter with one of these keys has chosen. Raises PollNotFound."""
+    *poll, option_ids, option_texts, choices, content_hash, commitment, corrections, drawn = fetch_one(
+        conn, GET_POLL, slug=slug, voters=list(voters)
+    )
     options = [OptionRow(*option) for option in zip(option_ids, option_texts, strict=True)]
-    return Ballot(PollRow(*poll), options, choices)
+    return Ballot(PollRow(*poll), options, choices, make_seal(content_hash, commitment, corrections, drawn))
+
+
+def make_seal(content_hash: str, commitment: str, corrections: list[list[str]] | None, drawn: int) -> Seal:
+    """Return the seal of a poll from the columns that tell it."""
+    return Seal(content_hash, commitment, [CorrectionRow(*correction) for correction in corrections or ()], drawn)

@@ -1,35 +1,96 @@
-"""Casting votes."""
+"""Casting, changing and withdrawing votes."""
 
 from collections.abc import Sequence
 
 from psycopg2.extensions import connection as Connection
 
-from polls.queries.errors import AlreadyVoted, PollNotFound, translated_errors
+from polls.queries.errors import AlreadyVoted, NotChangeable, NotEntitled, PollNotFound, translated_errors
 from polls.queries.run import fetch_one
 
 CAST_VOTE = """
 WITH poll AS (
-    SELECT id FROM polls_poll WHERE slug = %(slug)s AND audience = %(audience)s AND opens_at IS NOT NULL
+    SELECT id, changeable,
+           CASE audience
+               WHEN 'link' THEN CASE WHEN named THEN %(named_browser)s ELSE %(hidden_browser)s END
+               WHEN 'account' THEN CASE WHEN named THEN %(named_account)s ELSE %(hidden_account)s END
+           END AS voter
+      FROM polls_poll
+     WHERE slug = %(slug)s AND opens_at IS NOT NULL
 ), vote AS (
-    INSERT INTO polls_vote (poll_id, voter, choices)
-    SELECT id, %(voter)s, %(choices)s::bigint[] FROM poll
-        ON CONFLICT (poll_id, voter) DO NOTHING
+    INSERT INTO polls_vote AS vote (poll_id, voter, choices)
+    SELECT id, voter, %(choices)s::bigint[] FROM poll WHERE voter IS NOT NULL
+        ON CONFLICT (poll_id, voter) DO UPDATE
+           SET choices = excluded.choices, cast_at = clock_timestamp()
+         WHERE (SELECT changeable FROM poll)
     RETURNING id
 )
-SELECT EXISTS (SELECT FROM poll) AS found, EXISTS (SELECT FROM vote) AS cast
+SELECT EXISTS (SELECT FROM poll) AS found,
+       EXISTS (SELECT FROM poll WHERE voter IS NOT NULL) AS entitled,
+       EXISTS (SELECT FROM vote) AS cast
 """
 
 
-def cast_vote(conn: Connection, slug: str, voter: str, choices: Sequence[int], *, audience: str = "link") -> None:
-    """Cast a vote: one statement, one round trip. When this returns, in autocommit, the vote counts.
+def cast_vote(
+    conn: Connection,
+    slug: str,
+    choices: Sequence[int],
+    *,
+    browser: tuple[str, str] | None = None,
+    account: tuple[str, str] | None = None,
+) -> None:
+    """Cast a vote, or change it where the poll allows that: one statement, one round trip.
 
-    `audience` is the kind of voter that `voter` names; a poll for another audience is not found.
-    Raises PollNotFound, or the VoteRefused that says why; then nothing was written.
+    When this returns, in autocommit, the vote counts. `browser` and `account` are the named and the hidden key of who
+    is asking; the poll's audience decides which of them votes. Raises PollNotFound, or the VoteRefused that says why;
+    then nothing was written.
     """
+    named_browser, hidden_browser = browser or (None, None)
+    named_account, hidden_account = account or (None, None)
     with translated_errors():
-        row = fetch_one(conn, CAST_VOTE, slug=slug, audience=audience, voter=voter, choices=list(choices))
-    found, cast = row
+        row = fetch_one(
+            conn,
+            CAST_VOTE,
+            slug=slug,
+            named_browser=named_browser,
+            hidden_browser=hidden_browser,
+            named_account=named_account,
+            hidden_account=hidden_account,
+            choices=list(choices),
+        )
+    raise_unless_cast(slug, *row)
+
+
+def raise_unless_cast(slug: str, found: bool, entitled: bool, cast: bool) -> None:
+    """Raise what the answer of a statement that casts a vote means, if it was not cast."""
     if not found:
         raise PollNotFound(slug)
+    if not entitled:
+        raise NotEntitled("This poll is for others")
     if not cast:
         raise AlreadyVoted("This voter has voted in this poll")
+
+
+WITHDRAW_VOTE = """
+WITH poll AS (
+    SELECT id, changeable FROM polls_poll WHERE slug = %(slug)s
+), vote AS (
+    DELETE FROM polls_vote
+     WHERE poll_id = (SELECT id FROM poll WHERE changeable) AND voter = ANY (%(voters)s)
+    RETURNING id
+)
+SELECT EXISTS (SELECT FROM poll) AS found, EXISTS (SELECT FROM poll WHERE changeable) AS changeable
+  FROM (SELECT count(*) FROM vote) AS withdrawn
+"""
+
+
+def withdraw_vote(conn: Connection, slug: str, voters: Sequence[str]) -> None:
+    """Take back the vote under one of these keys; nothing happens where there is none.
+
+    Raises PollNotFound, NotChangeable or PollNotOpen; then nothing was changed.
+    """
+    with translated_errors():
+        found, changeable = fetch_one(conn, WITHDRAW_VOTE, slug=slug, voters=list(voters))
+    if not found:
+        raise PollNotFound(slug)
+    if not changeable:
+        raise NotChangeable("Votes in this poll are final")

@@ -1,82 +1,123 @@
-"""The ballot: shown, refused, taken."""
+"""The ballot: shown, refused, taken, changed and taken back."""
 
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_POST
 
 from polls import queries, voters
 from polls.forms import BallotForm
-from polls.views.common import browser_id, pool, texts_of
+from polls.views.common import Viewer, pool, render_poll, see_other, texts_of, viewer_of
 
 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def poll(request: HttpRequest, slug: str) -> HttpResponse:
     """Show the ballot, or why there is none; take a vote."""
+    viewer = viewer_of(request, slug)
     if request.method == "POST":
-        return _vote(request, slug)
-    return _ballot_page(request, slug)
+        return _vote(request, slug, viewer)
+    return _ballot_page(request, slug, viewer)
 
 
-def _vote(request: HttpRequest, slug: str) -> HttpResponse:
+def _vote(request: HttpRequest, slug: str, viewer: Viewer) -> HttpResponse:
     form = BallotForm(request.POST)
-    browser = browser_id(request)
     if not form.is_valid():
-        return _ballot_page(request, slug, form=form)
-    if browser is None:
-        # Without the cookie, each click of a double click would be somebody else.
-        form.add_error("choices", "Your browser had no voting cookie yet. It has one now: please vote again.")
-        return _ballot_page(request, slug, form=form)
-    choices = form.cleaned_data["choices"]
+        return _ballot_page(request, slug, viewer, form=form)
     try:
-        with pool().connection(autocommit=True) as conn:
-            queries.cast_vote(conn, slug, voters.voter_key(slug, browser), choices)
+        _cast(slug, viewer, form.cleaned_data["choices"])
     except queries.PollNotFound:
         raise Http404 from None
     except (queries.PollNotOpen, queries.AlreadyVoted):
-        return _see_other("poll", slug)
+        return see_other("poll", slug)
     except queries.VoteRefused as refusal:
-        return _ballot_page(request, slug, form=form, refusal=refusal)
-    return _see_other("results", slug)
+        return _ballot_page(request, slug, viewer, form=form, refusal=refusal)
+    return see_other("results", slug)
+
+
+def _cast(slug: str, viewer: Viewer, choices: list[int]) -> None:
+    with pool().connection(autocommit=True) as conn:
+        if viewer.invitation and viewer.invite:
+            queries.cast_invited_vote(
+                conn,
+                slug,
+                viewer.invitation.invite_id,
+                viewer.invitation.token_hash,
+                viewer.invite.named,
+                viewer.invite.hidden,
+                choices,
+            )
+        else:
+            queries.cast_vote(conn, slug, choices, browser=viewer.browser, account=viewer.account)
+
+
+@never_cache
+@require_POST
+def withdraw(request: HttpRequest, slug: str) -> HttpResponse:
+    """Take a vote back, where the poll allows it."""
+    viewer = viewer_of(request, slug)
+    try:
+        with pool().connection(autocommit=True) as conn:
+            queries.withdraw_vote(conn, slug, viewer.keys)
+    except queries.PollNotFound:
+        raise Http404 from None
+    except queries.VoteRefused:
+        pass  # the poll's page says where it stands
+    return see_other("poll", slug)
 
 
 def _ballot_page(
-    request: HttpRequest, slug: str, *, form: BallotForm | None = None, refusal: queries.VoteRefused | None = None
+    request: HttpRequest,
+    slug: str,
+    viewer: Viewer,
+    *,
+    form: BallotForm | None = None,
+    refusal: queries.VoteRefused | None = None,
 ) -> HttpResponse:
-    browser = browser_id(request)
-    voter = voters.voter_key(slug, browser) if browser else ""
     try:
         with pool().connection(autocommit=True) as conn:
-            ballot = queries.get_poll(conn, slug, voter=voter)
+            ballot = queries.get_poll(conn, slug, voters=viewer.keys)
     except queries.PollNotFound:
         raise Http404 from None
-    if ballot.poll.state == "draft" or ballot.poll.audience != "link":
+    poll = ballot.poll
+    if poll.state == "draft":
         raise Http404
+    new_browser = voters.new_browser_id() if poll.audience == "link" and viewer.browser is None else None
+    if new_browser:
+        viewer = viewer._replace(browser=voters.voter(slug, f"browser:{new_browser}"))
     if form is not None and refusal is not None:
-        form.add_error("choices", _what_to_mend(refusal, ballot.poll))
-    context = {
-        "poll": ballot.poll,
-        "options": ballot.options,
-        "choice_rule": choice_rule(ballot.poll),
+        form.add_error("choices", _what_to_mend(refusal, poll))
+    voter = {"link": viewer.browser, "account": viewer.account, "invite": viewer.invite}[poll.audience]
+    votable = poll.state == "open" and (ballot.choices is None or poll.changeable)
+    options = ballot.options
+    if poll.shuffled and voter:
+        options = voters.shuffled_for(voter.hidden, [(option.id, option) for option in options])
+    context: dict[str, object] = {
+        "options": options,
+        "choice_rule": choice_rule(poll),
         "chosen": texts_of(ballot.options, ballot.choices),
         "form": form,
-        "sent": request.POST.getlist("choices"),
-        "votable": ballot.poll.state == "open" and ballot.choices is None,
+        "sent": request.POST.getlist("choices") or [str(choice) for choice in ballot.choices or ()],
+        "entitled": voter is not None,
+        "votable": votable,
+        "seal": ballot.seal,
     }
-    response = render(request, "polls/poll.html", context)
-    if browser is None and context["votable"]:
-        response.set_signed_cookie(
-            voters.COOKIE,
-            voters.new_browser_id(),
-            salt=voters.COOKIE_SALT,
-            max_age=voters.COOKIE_SECONDS,
-            secure=settings.SESSION_COOKIE_SECURE,
-            httponly=True,
-            samesite="Lax",
-        )
+    response = render_poll(request, "polls/poll.html", poll, context)
+    if new_browser and votable:
+        _remember_browser(response, new_browser)
     return response
+
+
+def _remember_browser(response: HttpResponse, browser_id: str) -> None:
+    response.set_signed_cookie(
+        voters.COOKIE,
+        browser_id,
+        salt=voters.COOKIE_SALT,
+        max_age=voters.COOKIE_SECONDS,
+        secure=settings.SESSION_COOKIE_SECURE,
+        httponly=True,
+        samesite="Lax",
+    )
 
 
 def choice_rule(poll: queries.PollRow) -> str:
@@ -89,15 +130,14 @@ def choice_rule(poll: queries.PollRow) -> str:
 
 
 def _what_to_mend(refusal: queries.VoteRefused, poll: queries.PollRow) -> str:
+    if isinstance(refusal, queries.NotEntitled):
+        return {
+            # Without the cookie, each click of a double click would be somebody else.
+            "link": "Your browser had no voting cookie yet. It has one now: please vote again.",
+            "account": "You are not signed in any more. Sign in, and vote again.",
+        }.get(poll.audience, "Your invitation is not valid any more. Ask for another.")
     if isinstance(refusal, queries.WrongChoiceCount):
         return f"{choice_rule(poll)}."
     if isinstance(refusal, queries.OptionRepeated):
         return "An option was sent twice. Please choose again."
     return "One of the options sent is none of this poll. Please choose again."
-
-
-def _see_other(view: str, slug: str) -> HttpResponse:
-    """Redirect with 303: whatever was sent, the browser now asks with GET."""
-    response = redirect(view, slug)
-    response.status_code = 303
-    return response

@@ -1,16 +1,51 @@
 """What the views share: the pool, and who is asking."""
 
+from typing import NamedTuple
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
 from django.apps import apps
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
 
 from polls import queries, voters
 from polls.pool import ConnectionPool
+from polls.views.invitation import Invitation, invited
+
+
+class Viewer(NamedTuple):
+    """Who is asking, as a voter in one poll: what is not known of them is None."""
+
+    user_id: int | None
+    browser: voters.Voter | None
+    account: voters.Voter | None
+    invitation: Invitation | None
+    invite: voters.Voter | None
+
+    @property
+    def keys(self) -> list[str]:
+        """Every key under which a vote of theirs may stand."""
+        return [key for voter in (self.browser, self.account, self.invite) if voter for key in voter]
 
 
 def pool() -> ConnectionPool:
     """Return the pool of this process."""
     connection_pool: ConnectionPool = apps.get_app_config("polls").pool  # type: ignore[attr-defined]
     return connection_pool
+
+
+def viewer_of(request: HttpRequest, slug: str) -> Viewer:
+    """Return who is asking. Without a session cookie the ORM is asked nothing."""
+    user_id = request.user.pk
+    browser = browser_id(request)
+    invitation = invited(request, slug)
+    return Viewer(
+        user_id,
+        voters.voter(slug, f"browser:{browser}") if browser else None,
+        voters.voter(slug, f"user:{user_id}") if user_id else None,
+        invitation,
+        voters.voter(slug, f"invite:{invitation.invite_id}") if invitation else None,
+    )
 
 
 def browser_id(request: HttpRequest) -> str | None:
@@ -21,10 +56,34 @@ def browser_id(request: HttpRequest) -> str | None:
     return value
 
 
+def render_poll(
+    request: HttpRequest, template: str, poll: queries.PollRow, context: dict[str, object], status: int = 200
+) -> HttpResponse:
+    """Render a page of a poll, with times in the poll's zone."""
+    with timezone.override(zone_of(poll)):
+        return render(request, template, {"poll": poll, **context}, status=status)
+
+
+def zone_of(poll: queries.PollRow) -> ZoneInfo | None:
+    """Return the zone in which a poll's times are shown: its own, or None for the site's."""
+    try:
+        return ZoneInfo(poll.time_zone) if poll.time_zone else None
+    except (ZoneInfoNotFoundError, ValueError):
+        return None
+
+
 def texts_of(
     options: list[queries.OptionRow] | list[queries.OptionResult], choices: list[int] | None
 ) -> list[str] | None:
+    """Return the texts of the chosen options in the order chosen, None where there is no vote."""
     if choices is None:
         return None
     texts = {option.id: option.text for option in options}
     return [texts[choice] for choice in choices]
+
+
+def see_other(view: str, slug: str) -> HttpResponse:
+    """Redirect with 303: whatever was sent, the browser now asks with GET."""
+    response = redirect(view, slug)
+    response.status_code = 303
+    return response

@@ -3,12 +3,11 @@
 import csv
 
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from polls import queries, voters
-from polls.views.common import browser_id, pool, texts_of
+from polls import queries
+from polls.views.common import pool, render_poll, texts_of, viewer_of
 
 
 @never_cache
@@ -17,8 +16,7 @@ def results(request: HttpRequest, slug: str) -> HttpResponse:
     """Show the counts, as far as this viewer may see them, and what the viewer chose."""
     outcome = _results(request, slug)
     most = max((option.votes for option in outcome.options), default=0)
-    context = {
-        "poll": outcome.poll,
+    context: dict[str, object] = {
         "visible": outcome.visible,
         "when_visible": _when_visible(outcome.poll),
         "voters": outcome.voters,
@@ -26,8 +24,9 @@ def results(request: HttpRequest, slug: str) -> HttpResponse:
         "leaders": [option.text for option in outcome.options if option.votes == most and most],
         "most": most,
         "chosen": texts_of(outcome.options, outcome.choices),
+        "seal": outcome.seal,
     }
-    return render(request, "polls/results.html", context)
+    return render_poll(request, "polls/results.html", outcome.poll, context)
 
 
 @never_cache
@@ -72,15 +71,13 @@ def _no_formula(text: str) -> str:
 
 
 def _results(request: HttpRequest, slug: str) -> queries.Results:
-    browser = browser_id(request)
-    voter = voters.voter_key(slug, browser) if browser else ""
-    viewer_id = request.user.pk  # before the pool's connection is taken: nobody holds two
+    viewer = viewer_of(request, slug)
     try:
         with pool().connection(autocommit=True) as conn:
-            outcome = queries.get_results(conn, slug, voter=voter, viewer_id=viewer_id)
+            outcome = queries.get_results(conn, slug, voters=viewer.keys, viewer_id=viewer.user_id)
     except queries.PollNotFound:
         raise Http404 from None
-    if outcome.poll.state == "draft" or outcome.poll.audience != "link":
+    if outcome.poll.state == "draft":
         raise Http404
     return outcome
 

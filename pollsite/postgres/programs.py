@@ -65,7 +65,7 @@ def run(
     keep: tuple[int, ...] = (),
     **environment: str,
 ) -> subprocess.CompletedProcess[str]:
-    """Run one of the programs to its end, out of reach of the terminal's Ctrl-C and of the PG* variables around us.
+    """Run one of the programs to its end, out of reach of the PG* variables around us.
 
     `folder` makes it unprivileged(), `text` is what it reads, `output` the descriptor it writes to, `keep` are the
     descriptors it inherits. Raises EmbeddedServerError where it cannot be run at all.
@@ -82,7 +82,6 @@ def run(
         env={**inherited, "LC_ALL": "C", **environment},
         cwd="/",
         pass_fds=keep,
-        start_new_session=True,
     )
 
 

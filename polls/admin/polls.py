@@ -1,8 +1,11 @@
-"""Django's admin: polls with their options inline; votes to look at, and nothing else."""
+"""Polls with their options inline, and the corrections of those that have votes."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
+from django.db import connection, transaction
 from django.db.models import CharField, F, Func, QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
@@ -10,15 +13,29 @@ from django.shortcuts import redirect
 from django.utils.html import format_html
 
 from polls import queries
-from polls.models import Option, Poll, Vote
+from polls.models import Correction, Option, Poll
 
 if TYPE_CHECKING:
     OptionInlineBase = admin.TabularInline[Option, Poll]
+    CorrectionInlineBase = admin.TabularInline[Correction, Poll]
     PollAdminBase = admin.ModelAdmin[Poll]
-    VoteAdminBase = admin.ModelAdmin[Vote]
 else:  # at run time these classes take no parameters
-    OptionInlineBase = admin.TabularInline
-    PollAdminBase = VoteAdminBase = admin.ModelAdmin
+    OptionInlineBase = CorrectionInlineBase = admin.TabularInline
+    PollAdminBase = admin.ModelAdmin
+
+# Frozen by the database from the first vote on; a correction mends the texts.
+FROZEN = (
+    "title",
+    "description",
+    "draw_source",
+    "audience",
+    "named",
+    "changeable",
+    "shuffled",
+    "min_choices",
+    "max_choices",
+    "opens_at",
+)
 
 STATE = Func(F("opens_at"), F("closes_at"), F("archived_at"), function="polls_state", output_field=CharField())
 
@@ -37,26 +54,46 @@ class OptionInline(OptionInlineBase):
         return super().has_delete_permission(request, obj) and not _has_votes(obj)
 
 
+class CorrectionInline(CorrectionInlineBase):
+    model = Correction
+    extra = 0
+    readonly_fields = ("before", "corrected_at")
+
+    def has_add_permission(self, request: HttpRequest, obj: Poll | None) -> bool:  # type: ignore[override]
+        return super().has_add_permission(request, obj) and _has_votes(obj)
+
+    def has_change_permission(self, request: HttpRequest, obj: Poll | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Poll | None = None) -> bool:
+        return False
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "option" and request.resolver_match:
+            kwargs["queryset"] = Option.objects.filter(poll=request.resolver_match.kwargs.get("object_id"))
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+
 @admin.register(Poll)
 class PollAdmin(PollAdminBase):
     list_display = ("title", "state", "opens_at", "closes_at", "owner")
     list_filter = ("listed", "results")
     search_fields = ("title",)
-    inlines = (OptionInline,)
+    inlines = (OptionInline, CorrectionInline)
     actions = ("open_now", "close_now", "archive")
     autocomplete_fields = ("owner",)
     fieldsets = (
         (None, {"fields": ("title", "description", "owner", "address")}),
-        ("Voting", {"fields": ("min_choices", "max_choices", "opens_at", "closes_at")}),
-        ("What others see", {"fields": ("results", "listed")}),
+        ("Voting", {"fields": (("min_choices", "max_choices"), ("opens_at", "closes_at"), "time_zone")}),
+        ("Who votes", {"fields": ("audience", "named", "changeable", "shuffled")}),
+        ("What others see", {"fields": ("results", "listed", "draw_source")}),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Poll]:
         return super().get_queryset(request).annotate(state_now=STATE).select_related("owner")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Poll | None = None) -> tuple[str, ...]:
-        frozen = ("min_choices", "max_choices", "opens_at") if _has_votes(obj) else ()
-        return ("address", *frozen)
+        return ("address", *(FROZEN if _has_votes(obj) else ()))
 
     def has_delete_permission(self, request: HttpRequest, obj: Poll | None = None) -> bool:
         return super().has_delete_permission(request, obj) and not _has_votes(obj)
@@ -64,11 +101,19 @@ class PollAdmin(PollAdminBase):
     def changeform_view(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
         # The form leaves frozen fields out, and the first vote may come in while it is being filled.
         try:
-            with queries.translated_errors():
+            with queries.translated_errors(), _acting(request):
                 return super().changeform_view(request, *args, **kwargs)  # type: ignore[arg-type]
-        except queries.PollFrozen as error:
+        except (queries.PollFrozen, queries.BadCorrection) as error:
             messages.error(request, f"Nothing was saved. {error}.")
             return redirect(request.path)
+
+    def changelist_view(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
+        with _acting(request):
+            return super().changelist_view(request, *args, **kwargs)  # type: ignore[arg-type]
+
+    def delete_view(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
+        with _acting(request):
+            return super().delete_view(request, *args, **kwargs)  # type: ignore[arg-type]
 
     @admin.display(ordering="opens_at")
     def state(self, poll: Poll) -> str:
@@ -104,25 +149,15 @@ class PollAdmin(PollAdminBase):
         self.message_user(request, f"{done} of {asked} polls {verb}.{hint}", level)
 
 
-@admin.register(Vote)
-class VoteAdmin(VoteAdminBase):
-    """When votes came in. What was chosen, and the voter's key, stay out of it: together with the time they
-    would tell who chose what."""
-
-    list_display = ("poll", "cast_at")
-    list_select_related = ("poll",)
-    list_filter = ("cast_at",)
-    fields = ("poll", "cast_at")
-    show_full_result_count = False
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Vote | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Vote | None = None) -> bool:
-        return False
+@contextmanager
+def _acting(request: HttpRequest) -> Iterator[None]:
+    """Write the user's name into the trail of what a POST changes."""
+    if request.method != "POST":
+        yield
+        return
+    with transaction.atomic():
+        queries.set_actor(connection.connection, f"user {request.user}")
+        yield
 
 
 def _has_votes(poll: Poll | None) -> bool:

@@ -1,0 +1,51 @@
+"""Fixtures for tests of the pool. A plugin: `pytest_plugins = ("tests.pool_fixtures",)`."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from polls.pool import ConnectionPool
+from tests.proxy import Proxy
+from tests.servers import Server, wait_until
+
+
+@pytest.fixture(scope="session")
+def _server() -> Iterator[Server]:
+    server = Server()
+    try:
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture
+def server(_server: Server) -> Server:
+    """The private server, running."""
+    if _server.process is None:
+        _server.start()
+    return _server
+
+
+@pytest.fixture
+def proxy(server: Server) -> Iterator[Proxy]:
+    """A proxy before the private server."""
+    with Proxy(server.port) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def make_pool(server: Server, request: pytest.FixtureRequest) -> Iterator[Callable[..., ConnectionPool]]:
+    """Make pools on the private server. They are closed at the end, and must leave nothing behind."""
+    pools: list[ConnectionPool] = []
+
+    def make(minconn: int = 1, maxconn: int = 2, dsn: str | None = None, **options: Any) -> ConnectionPool:
+        name = request.node.name[:60]
+        pool = ConnectionPool(minconn, maxconn, dsn or server.dsn(), application_name=name, name=name, **options)
+        pools.append(pool)
+        return pool
+
+    yield make
+    for pool in pools:
+        pool.close(0)
+        wait_until(lambda pool=pool: pool.get_stats()["pool_size"] == 0)

@@ -1,0 +1,147 @@
+"""Closing the pool: with callers waiting, queries running, connections still out."""
+
+import threading
+import time
+
+import psycopg2
+import pytest
+
+from polls.pool import PoolClosed
+from tests.servers import in_thread, wait_until
+
+pytest_plugins = ("tests.pool_fixtures",)
+
+
+def select(conn, statement="SELECT 1"):
+    with conn.cursor() as cursor:
+        cursor.execute(statement)
+        return cursor.fetchone()[0]
+
+
+def test_a_closed_pool_is_empty_and_refuses(make_pool, server):
+    pool = make_pool(2, 4)
+    pool.open(wait=True)
+    pool.close()
+    assert pool.closed
+    assert server.backends(pool._options.name) == []
+    for call in (pool.getconn, pool.open, pool.wait, pool.closeall):
+        with pytest.raises(PoolClosed):
+            call()
+    pool.close()
+
+
+def test_a_pool_never_used_is_closed_at_once(make_pool):
+    pool = make_pool(2, 4)
+    pool.close()
+    with pytest.raises(PoolClosed):
+        pool.getconn()
+
+
+def test_callers_who_wait_are_told_at_once(make_pool):
+    pool = make_pool(1, 1)
+    conn = pool.getconn()
+    caller = in_thread(pool.getconn, timeout=30)
+    wait_until(lambda: pool.get_stats()["requests_waiting"] == 1)
+    closing = in_thread(pool.close, 5)
+    with pytest.raises(PoolClosed):
+        caller.get(1)
+    assert closing.thread.is_alive()
+    pool.putconn(conn)
+    closing.get(1)
+
+
+def test_whoever_waits_for_the_pool_to_fill_is_told_too(make_pool):
+    allowed = threading.Event()
+
+    def connect(*args, **kwargs):
+        assert allowed.wait(10)
+        return psycopg2.connect(*args, **kwargs)
+
+    pool = make_pool(1, 1, connect=connect)
+    waiting = in_thread(pool.wait)
+    wait_until(lambda: pool.get_stats()["pool_size"] == 1)
+    pool.close(0)
+    with pytest.raises(PoolClosed):
+        waiting.get(1)
+    allowed.set()
+    wait_until(lambda: pool.get_stats()["pool_size"] == 0)
+
+
+def test_borrowers_may_finish(make_pool, server):
+    pool = make_pool(1, 1)
+    conn = pool.getconn()
+    closing = in_thread(pool.close, 5)
+    wait_until(lambda: pool.closed)
+    assert select(conn) == 1
+    conn.commit()
+    pool.putconn(conn)
+    closing.get(2)
+    assert server.backends(pool._options.name) == []
+
+
+def test_queries_that_do_not_end_in_time_are_cancelled(make_pool, server):
+    pool = make_pool(1, 1)
+
+    def query():
+        with pool.connection() as conn:
+            select(conn, "SELECT pg_sleep(30)")
+
+    borrower = in_thread(query)
+    wait_until(lambda: server.run("SELECT 1 FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(30)'"))
+    started = time.monotonic()
+    pool.close(0.1)
+    assert time.monotonic() - started < 1
+    with pytest.raises(psycopg2.errors.QueryCanceled):
+        borrower.get(1)
+    assert server.backends(pool._options.name) == []
+
+
+def test_a_late_return_closes_quietly(make_pool, server, monkeypatch, caplog):
+    monkeypatch.setattr("polls.pool.pool.CANCEL_LIMIT", 0.1)
+    pool = make_pool(1, 1)
+    conn = pool.getconn()
+    pool.close(0)
+    assert "as they are returned" in caplog.text
+    pool.putconn(conn)
+    wait_until(lambda: pool.get_stats()["pool_size"] == 0)
+    assert server.backends(pool._options.name) == []
+
+
+def test_a_return_in_the_moment_of_closing_is_closed_too(make_pool):
+    pool = make_pool(1, 1)
+    conn = pool.getconn()
+    slot = pool._out.pop(id(conn))
+    pool.closed = True  # between the last look of putconn and its append
+    pool._idle.append((conn, slot))
+    for renewal in pool._settle():
+        renewal.start()
+    wait_until(lambda: pool.get_stats()["pool_size"] == 0)
+
+
+def test_a_server_that_is_gone_delays_closing_by_little(make_pool, server, caplog):
+    pool = make_pool(1, 1)
+    conn = pool.getconn()
+    server.stop()
+    try:
+        started = time.monotonic()
+        closing = in_thread(pool.close, 0.1)
+        wait_until(lambda: "cannot cancel" in caplog.text)
+        pool.putconn(conn)
+        closing.get()
+        assert time.monotonic() - started < 3
+    finally:
+        server.start()
+
+
+def test_closeall_waits_for_nobody(make_pool, server):
+    pool = make_pool(2, 2)
+    conn = pool.getconn()
+    borrower = in_thread(select, conn, "SELECT pg_sleep(30)")
+    wait_until(lambda: server.run("SELECT 1 FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(30)'"))
+    started = time.monotonic()
+    pool.closeall()
+    assert time.monotonic() - started < 1
+    with pytest.raises(psycopg2.Error):
+        borrower.get(1)
+    pool.putconn(conn)
+    wait_until(lambda: server.backends(pool._options.name) == [])

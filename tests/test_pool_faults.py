@@ -1,0 +1,411 @@
+"""The pool and its users' faults: leaks, forks, exceptions out of nowhere, and threads that die."""
+
+import ctypes
+import functools
+import gc
+import os
+import pickle
+import subprocess
+import sys
+import threading
+import time
+import weakref
+from pathlib import Path
+
+import psycopg2
+import pytest
+from psycopg2.pool import PoolError
+
+import polls.pool
+from polls.pool import ConnectionPool, PoolTimeout, checkout, keeper
+from tests.servers import in_thread, wait_until
+
+pytest_plugins = ("tests.pool_fixtures",)
+
+POOL_FOLDER = str(Path(polls.pool.__file__).parent)
+
+
+def select(conn, statement="SELECT 1"):
+    with conn.cursor() as cursor:
+        cursor.execute(statement)
+        return cursor.fetchone()[0]
+
+
+def use_all(pool, timeout=3):
+    """Take every connection of the pool, use it, and give it back."""
+    conns = [pool.getconn(timeout=timeout) for _ in range(pool.maxconn)]
+    for conn in conns:
+        assert select(conn) == 1
+        conn.rollback()
+        pool.putconn(conn)
+
+
+# Leaks
+
+
+def test_a_connection_held_for_long_is_reported_once_with_its_place(make_pool, caplog):
+    pool = make_pool(1, 1, leak_after=0.1)
+    conn = pool.getconn()
+    wait_until(lambda: pool.get_stats()["leaks"] == 1)
+    wait_until(lambda: "is held by thread" in caplog.text)
+    time.sleep(0.3)
+    assert caplog.text.count("is held by thread") == 1
+    assert f"{__file__}:" in caplog.text
+    pool.putconn(conn)
+
+
+def test_a_dropped_connection_comes_back_within_a_second_with_a_warning(make_pool, server, caplog):
+    pool = make_pool(1, 1)
+    conn = pool.getconn()
+    started = time.monotonic()
+    del conn
+    with pool.connection(timeout=1) as conn:
+        assert select(conn) == 1
+    assert time.monotonic() - started < 1
+    assert "was dropped, not returned" in caplog.text
+    assert f"{__file__}:" in caplog.text
+    assert pool.get_stats()["leaks"] == 1
+    assert len(server.backends(pool._options.name)) == 1
+
+
+def test_a_connection_dropped_in_a_cycle_comes_back_when_it_is_collected(make_pool):
+    class Holder:
+        pass
+
+    pool = make_pool(1, 1)
+    holder = Holder()
+    holder.itself, holder.conn = holder, pool.getconn()
+    del holder
+    gc.collect()
+    with pool.connection(timeout=1):
+        pass
+
+
+def test_a_forgotten_pool_ends_its_thread_and_its_connections(server):
+    pool = ConnectionPool(1, 1, server.dsn(), application_name="forgotten", name="forgotten", max_idle=0.1)
+    with pool.connection():
+        pass
+    reference = weakref.ref(pool)
+    del pool
+    gc.collect()
+    wait_until(lambda: reference() is None)
+    wait_until(lambda: server.backends("forgotten") == [])
+    wait_until(lambda: "pool-forgotten" not in [thread.name for thread in threading.enumerate()])
+
+
+# Exceptions out of nowhere
+
+
+class Bolt(BaseException):
+    """Strikes out of the blue."""
+
+
+def strike_at(nth, action):
+    """Call `action`, and raise Bolt at the nth line it comes to in the pool's code. Whether there was such a line."""
+    count = 0
+
+    def trace(frame, event, arg):
+        nonlocal count
+        if not frame.f_code.co_filename.startswith(POOL_FOLDER):
+            return None
+        if event in ("line", "return"):
+            count += 1
+            if count == nth:
+                sys.settrace(None)
+                raise Bolt
+        return trace
+
+    sys.settrace(trace)
+    try:
+        action()
+    except Bolt:
+        pass
+    finally:
+        sys.settrace(None)
+    return count >= nth
+
+
+def borrow_and_return(pool):
+    conn = pool.getconn(timeout=2)
+    pool.putconn(conn)
+
+
+def borrow_and_leave_a_transaction(pool):
+    conn = pool.getconn(timeout=2)
+    select(conn)
+    pool.putconn(conn)
+
+
+def borrow_in_a_block(pool):
+    with pool.connection(timeout=2, autocommit=True):
+        pass
+
+
+def borrow_stale(pool):
+    pool._idle[-1][1].due_ns = 0
+    borrow_and_return(pool)
+
+
+def borrow_first(pool):
+    pool.drain()
+    borrow_and_return(pool)
+
+
+@pytest.mark.parametrize(
+    "action", [borrow_and_return, borrow_and_leave_a_transaction, borrow_in_a_block, borrow_stale, borrow_first]
+)
+def test_an_exception_at_any_line_loses_no_slot_and_holds_no_lock(make_pool, action, caplog):
+    pool = make_pool(2, 2)
+    pool.open(wait=True)
+    strikes = 0
+    while strike_at(strikes + 1, functools.partial(action, pool)):
+        strikes += 1
+        assert not pool._lock.locked() or (pool._lock.acquire(timeout=1) and pool._lock.release() is None)
+        use_all(pool)
+        wait_until(lambda: pool.get_stats()["pool_available"] == 2)
+    assert strikes > 20
+    assert pool.get_stats()["requests_waiting"] == 0
+
+
+def test_an_exception_at_any_line_of_a_renewal_loses_no_slot(make_pool, monkeypatch):
+    """The renewal's thread runs its code in this one, so that it can be traced."""
+    pool = make_pool(1, 1)
+    inline = []
+    monkeypatch.setattr("polls.pool.renewal._thread.start_new_thread", lambda run, arguments: inline.append(run))
+
+    def run_inline():
+        while inline:
+            inline.pop(0)()
+
+    strikes = 0
+    while True:
+        pool._retire()
+        keeper.tend(pool)
+        struck = strike_at(strikes + 1, run_inline)
+        inline.clear()
+        if not struck:
+            break
+        strikes += 1
+        wait_until(lambda: keeper.tend(pool) and (run_inline() or pool.get_stats()["pool_available"] == 1))
+    assert strikes > 30
+
+
+def test_a_caller_struck_while_it_waits_leaves_the_queue(make_pool):
+    pool = make_pool(1, 1)
+    conn = pool.getconn()
+    caller = in_thread(pool.getconn)
+    wait_until(lambda: pool.get_stats()["requests_waiting"] == 1)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(caller.thread.ident), ctypes.py_object(Bolt))
+    with pytest.raises(Bolt):
+        caller.get()
+    assert pool.get_stats()["requests_waiting"] == 0
+    pool.putconn(conn)
+    use_all(pool)
+
+
+def test_a_caller_that_fell_out_of_the_queue_finds_its_way_back(make_pool):
+    pool = make_pool(1, 1)
+    conn = pool.getconn()
+    caller = in_thread(pool.getconn)
+    wait_until(lambda: pool.get_stats()["requests_waiting"] == 1)
+    pool._queue.clear()  # as if an exception had struck whoever served it
+    wait_until(lambda: pool.get_stats()["requests_waiting"] == 1)
+    pool.putconn(conn)
+    assert caller.get() is conn
+    pool.putconn(conn)
+
+
+def test_without_its_keeper_the_pool_serves_and_the_keeper_comes_back(make_pool, monkeypatch):
+    pool = make_pool(1, 2)
+    with pool.connection():
+        pass
+    first = pool._keeper
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(first.ident), ctypes.py_object(SystemExit))
+    pool._wake.put(None)
+    wait_until(lambda: not first.is_alive())
+    use_all(pool)
+    wait_until(lambda: pool._keeper is not None and pool._keeper.is_alive())
+    assert pool._keeper is not first
+
+
+def test_a_keeper_whose_work_fails_says_so_and_goes_on(make_pool, monkeypatch, caplog):
+    def tend(pool):
+        monkeypatch.undo()
+        raise ValueError("no tending")
+
+    pool = make_pool(1, 1)
+    with pool.connection():
+        pass
+    monkeypatch.setattr(keeper, "tend", tend)
+    pool._wake.put(None)
+    wait_until(lambda: "no tending" in caplog.text)
+    conn = pool.getconn()
+    del conn
+    use_all(pool)
+
+
+def test_a_caller_who_waits_does_the_work_of_a_keeper_that_is_dead(make_pool, monkeypatch):
+    monkeypatch.setattr(checkout, "ensure_keeper", lambda pool: None)
+    pool = make_pool(1, 1)
+    conn = pool.getconn()
+    del conn
+    with pool.connection(timeout=2) as conn:
+        assert select(conn) == 1
+    assert pool._keeper is None
+
+
+def test_a_descriptor_that_cannot_be_had_is_tried_for_again(make_pool, monkeypatch):
+    def dup(fd):
+        monkeypatch.undo()
+        raise OSError("too many open files")
+
+    pool = make_pool(1, 1, max_use=0.1)
+    conn = pool.getconn()
+    monkeypatch.setattr(keeper.os, "dup", dup)
+    with pytest.raises(psycopg2.OperationalError):
+        wait_until(lambda: time.sleep(0.05) or select(conn) != 1)
+    pool.putconn(conn)
+
+
+# Forks
+
+
+def in_child(function):
+    """Call a function in a forked child, and return what it returned."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            answer = function()
+        except BaseException as error:
+            answer = repr(error)
+        os.write(writer, pickle.dumps(answer))
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as stream:
+        answer = stream.read()
+    os.waitpid(pid, 0)
+    return pickle.loads(answer)
+
+
+pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded, use of fork:DeprecationWarning")
+
+
+def test_a_forked_child_starts_empty_and_works(make_pool, server):
+    pool = make_pool(2, 2)
+    pool.open(wait=True)
+    parents = server.backends(pool._options.name)
+
+    def child():
+        empty = pool.get_stats()["pool_size"]
+        with pool.connection() as conn:
+            pid = select(conn, "SELECT pg_backend_pid()")
+        pool.close()
+        return empty, pid
+
+    empty, pid = in_child(child)
+    assert empty == 0
+    assert pid not in parents
+    assert server.backends(pool._options.name) == parents
+    use_all(pool)
+    assert server.backends(pool._options.name) == parents
+
+
+def test_a_child_forked_inside_a_block_leaves_the_parents_transaction_alone(make_pool, server):
+    pool = make_pool(1, 1)
+    with pool.connection(autocommit=True) as conn:
+        conn.cursor().execute("CREATE TABLE forked (id int)")
+    with pool.connection() as conn:
+        conn.cursor().execute("INSERT INTO forked VALUES (1)")
+
+        def child():
+            loan = loans[0]
+            loan.__exit__(None, None, None)
+            with pool.connection() as mine:
+                return select(mine, "SELECT count(*) FROM forked")
+
+        loans = [polls.pool.checkout.Loan(pool, None, False)]
+        loans[0]._conn = conn
+        assert in_child(child) == 0
+        assert select(conn, "SELECT count(*) FROM forked") == 1
+    with pool.connection() as conn:
+        assert select(conn, "SELECT count(*) FROM forked") == 1
+        conn.cursor().execute("DROP TABLE forked")
+
+
+def test_a_child_may_return_what_it_inherited_and_nothing_happens(make_pool):
+    pool = make_pool(1, 1)
+    conn = pool.getconn()
+    select(conn)
+    assert in_child(lambda: pool.putconn(conn)) is None
+    assert in_child(lambda: in_child(lambda: pool.putconn(conn))) is None
+    assert select(conn) == 1
+    pool.putconn(conn)
+
+
+def test_a_lock_held_at_the_moment_of_the_fork_does_not_stop_the_child(make_pool):
+    pool = make_pool(1, 1)
+    with pool.connection():
+        pass
+    held, done = threading.Event(), threading.Event()
+
+    def hold():
+        with pool._lock:
+            held.set()
+            done.wait()
+
+    holder = in_thread(hold)
+    held.wait()
+
+    def child():
+        with pool.connection(timeout=2) as conn:
+            return select(conn)
+
+    answer = in_child(child)
+    done.set()
+    holder.get()
+    assert answer == 1
+
+
+def test_a_child_of_a_closed_pool_has_a_closed_pool(make_pool):
+    pool = make_pool(1, 1)
+    pool.close()
+    assert "PoolClosed" in in_child(pool.getconn)
+
+
+# The interpreter's end
+
+
+@pytest.mark.parametrize("borrowed", [False, True])
+def test_the_end_of_the_interpreter_is_not_delayed_and_silent(server, borrowed):
+    program = f"""
+from polls.pool import ConnectionPool
+pool = ConnectionPool(2, 4, {server.dsn()!r})
+pool.open(wait=True)
+conn = pool.getconn()
+if not {borrowed}:
+    pool.putconn(conn)
+import time; print(time.time())
+"""
+    run = subprocess.run(
+        [sys.executable, "-X", "dev", "-W", "error", "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parent.parent,
+    )
+    assert time.time() - float(run.stdout) < 0.5
+    assert run.stderr == ""
+
+
+def test_a_key_or_a_dropped_handle_under_maxconn_one_is_no_deadlock(make_pool):
+    pool = make_pool(1, 1, timeout=0.2)
+    conn = pool.getconn("key")
+    assert pool.getconn("key") is conn
+    with pytest.raises(PoolError):
+        pool.getconn("other")
+    caller = in_thread(pool.getconn)
+    with pytest.raises(PoolTimeout):
+        caller.get()
+    pool.putconn(conn)
+    use_all(pool)
