@@ -36,9 +36,10 @@ class BallotForm(forms.Form):
 
 
 class SearchForm(forms.Form):
-    """Words to look for in the titles of polls, and the page of the list."""
+    """Words to look for in the titles of polls, the order of the list, and its page."""
 
     q = forms.CharField(required=False, max_length=100)
+    order = forms.ChoiceField(required=False, choices=(("newest", "newest"), ("votes", "votes")))
     page = forms.IntegerField(required=False, min_value=1, max_value=10_000)
 
     def clean_q(self) -> str:

@@ -219,7 +219,7 @@ class Correction(models.Model):
 
 
 class Secret(models.Model):
-    """What a poll's draws are seeded with: committed to when the poll is made, revealed by the first draw."""
+    """What a poll's draws are seeded with: the end of a chain of hashes whose beginning is the commitment."""
 
     poll = models.OneToOneField(
         Poll, primary_key=True, on_delete=models.DO_NOTHING, db_constraint=False, related_name="+"
@@ -231,26 +231,43 @@ class Secret(models.Model):
         return self.commitment
 
 
+class Entries(models.Model):
+    """Who is in a draw: one code for each voter of an option, frozen after closing. The database computes them."""
+
+    poll = models.ForeignKey(Poll, on_delete=models.PROTECT, related_name="+")
+    option = models.ForeignKey(Option, on_delete=models.PROTECT, related_name="+")
+    codes = models.BinaryField()  # 32 bytes each, sorted
+    hash = models.CharField(max_length=64)
+    frozen_at = models.DateTimeField()
+    frozen_by = models.CharField(max_length=200)
+
+    class Meta:
+        verbose_name_plural = "entries"
+        constraints = (models.UniqueConstraint(name="polls_entries_once", fields=["poll", "option"]),)
+
+    def __str__(self) -> str:
+        return self.hash
+
+
 class Draw(models.Model):
-    """A drawn winner among the voters of an option, with all that it takes to compute it again."""
+    """A drawn winner among the frozen entries of an option; the database computes whatever a chooser could bend."""
 
     poll = models.ForeignKey(Poll, on_delete=models.PROTECT, related_name="draws")
     number = models.PositiveIntegerField()
     option = models.ForeignKey(Option, on_delete=models.PROTECT, related_name="+")
     public_value = models.CharField(max_length=500, blank=True, default="", db_default="")
     reason = models.CharField("why again", max_length=200, blank=True, default="", db_default="")
-    entries = models.BigIntegerField()
-    entries_hash = models.CharField(max_length=64)
+    secret = models.CharField(max_length=64)
     winner = models.CharField(max_length=64)
     alternates = ArrayField(models.CharField(max_length=64), default=list)
-    drawn_at = models.DateTimeField(db_default=Now())
+    drawn_at = models.DateTimeField()
     drawn_by = models.CharField(max_length=200)
 
     class Meta:
         ordering = ("number",)
         constraints = (
             models.UniqueConstraint(name="polls_draw_number", fields=["poll", "number"]),
-            models.CheckConstraint(name="polls_draw_of_somebody", condition=Q(entries__gte=1)),
+            models.CheckConstraint(name="polls_draw_most", condition=Q(number__lt=100)),
             models.CheckConstraint(
                 name="polls_draw_again_with_reason", condition=Q(number=1) | ~Q(reason__regex=r"^\s*$")
             ),

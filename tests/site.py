@@ -26,6 +26,13 @@ def database_url(**overrides: object) -> str:
     return f"postgres://{settings['USER']}{password}@{server}/{settings['NAME']}?{place}"
 
 
+def run_manage(*arguments: str, **environment: str) -> str:
+    """Run a management command in a process of its own; return what it printed."""
+    command = [sys.executable, "manage.py", *arguments]
+    environment = {**os.environ, **environment}
+    return subprocess.run(command, cwd=BASE_DIR, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout
+
+
 @contextlib.contextmanager
 def serve(**environment: str) -> Iterator[str]:
     """Serve with gunicorn on a free port and yield its host:port; `environment` goes on top of ours."""

@@ -289,7 +289,7 @@ def test_a_server_that_neither_starts_nor_stops_is_not_waited_for_without_end(se
     with monkeypatch.context() as patched:
         patched.setattr(embedded, "START_SECONDS", 0)
         patched.setattr(EmbeddedServer, "answers", lambda self: False)
-        with pytest.raises(EmbeddedServerError, match="neither starts nor stops within 0 s: .*server.log says why"):
+        with pytest.raises(EmbeddedServerError, match=r"neither starts nor stops within 0 s: .*server.log says why"):
             server.start(check=True)
     assert not server.answers()
 
@@ -396,6 +396,13 @@ def test_any_path_will_do(name, data, tmp_path):
     assert not server.answers()
 
 
+def test_variables_that_are_meant_for_other_servers_change_nothing(server, monkeypatch):
+    for name in ("PGDATA", "PGPORT", "PGHOSTADDR", "PGSSLMODE", "PGOPTIONS"):
+        monkeypatch.setenv(name, "nonsense")
+    server.start()
+    assert server.answers()
+
+
 def test_a_path_too_long_for_a_socket_has_a_private_folder_that_every_process_finds(data, tmp_path, process):
     server = EmbeddedServer(Path(shutil.copytree(data, tmp_path / ("long" * 30))))
     held = process(server.folder)
@@ -447,12 +454,12 @@ def somebody(tmp_path):
     return make
 
 
-NOBODY = pwd.getpwnam("nobody").pw_uid
+SOMEBODY = pwd.getpwnam("daemon").pw_uid
 NAMELESS = 54_321
 
 
 @as_root
-@pytest.mark.parametrize("user", [NOBODY, NAMELESS], ids=["a user", "a user without a name"])
+@pytest.mark.parametrize("user", [SOMEBODY, NAMELESS], ids=["a user", "a user without a name"])
 def test_an_ordinary_user_can_have_a_server(user, somebody, process):
     folder, who = somebody(user)
     held = process(folder / "postgres", **who)
@@ -463,7 +470,7 @@ def test_an_ordinary_user_can_have_a_server(user, somebody, process):
 
 @as_root
 def test_what_root_starts_in_the_folder_of_a_user_that_user_can_use(somebody, process):
-    folder, who = somebody(NOBODY)
+    folder, who = somebody(SOMEBODY)
     server = EmbeddedServer(folder)
     server.start()
     theirs = process(folder, **who)
@@ -474,7 +481,7 @@ def test_what_root_starts_in_the_folder_of_a_user_that_user_can_use(somebody, pr
     assert not server.answers()
     theirs = process(folder, **who)
     assert theirs.says() == str(server.socket_folder), theirs.leaves()
-    assert {path.stat().st_uid for path in folder.iterdir()} == {NOBODY}
+    assert {path.stat().st_uid for path in folder.iterdir()} == {SOMEBODY}
 
 
 @as_root
@@ -521,7 +528,7 @@ def test_root_can_use_a_folder_of_its_own_inside_a_closed_one_of_somebody_else(t
     server = EmbeddedServer(tmp_path / "theirs" / "roots")
     server.folder.mkdir(parents=True)
     server.folder.parent.chmod(0o700)
-    os.chown(server.folder.parent, NOBODY, NOBODY)
+    os.chown(server.folder.parent, SOMEBODY, SOMEBODY)
     server.start()
     try:
         assert query(server, "SELECT 1") == (1,)

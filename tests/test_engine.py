@@ -293,6 +293,24 @@ def test_connect_psycopg2_makes_no_round_trip_where_the_server_is_in_utc(here, m
     here.connect_psycopg2(connection_factory=Silent).close()
 
 
+def test_connect_psycopg2_holds_a_server_that_runs_already(tmp_path):
+    folder = tmp_path / "postgres"
+    start = "import os, sys; from pathlib import Path; from pollsite.embedded import EmbeddedServer;"
+    start += "server = EmbeddedServer(Path(sys.argv[1])); server.start();"
+
+    def run(then: str) -> None:
+        subprocess.run([sys.executable, "-c", start + then, str(folder)], cwd=CHECKOUT, check=True)
+
+    run("os._exit(0)")  # leaves without a word
+    connection = wrapper(database_settings("", embedded_folder=folder)).connect_psycopg2()
+    run("server.release()")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    connection.close()
+    EmbeddedServer(folder).release()
+    assert not EmbeddedServer(folder).answers()
+
+
 def test_connect_psycopg2_follows_django_to_another_database(here):
     before = here.address()
     here.settings_dict["NAME"] = "postgres"  # as the test runner does

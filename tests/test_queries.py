@@ -25,7 +25,7 @@ def statements():
 @pytest.mark.parametrize("statement", list(statements()))
 def test_statement_can_be_prepared_on_the_migrated_schema(conn, statement):
     names = list(dict.fromkeys(re.findall(r"%\((\w+)\)s", statement)))
-    assert ";" not in statement
+    assert ";" not in re.sub("--.*", "", statement)
     if statement.lstrip().startswith("COPY"):
         # Nothing prepares a COPY: sent with no line at all, it is checked all the same.
         with conn.cursor() as cursor:

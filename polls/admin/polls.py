@@ -103,9 +103,11 @@ class PollAdmin(PollAdminBase):
         try:
             with queries.translated_errors(), _acting(request):
                 return super().changeform_view(request, *args, **kwargs)  # type: ignore[arg-type]
+        except queries.OptionsAlike:
+            messages.error(request, "Nothing was saved. Two of the options look the same.")
         except (queries.PollFrozen, queries.BadCorrection) as error:
             messages.error(request, f"Nothing was saved. {error}.")
-            return redirect(request.path)
+        return redirect(request.path)
 
     def changelist_view(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
         with _acting(request):

@@ -151,6 +151,28 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name="Entries",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("codes", models.BinaryField()),
+                ("hash", models.CharField(max_length=64)),
+                ("frozen_at", models.DateTimeField()),
+                ("frozen_by", models.CharField(max_length=200)),
+                (
+                    "option",
+                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="+", to="polls.option"),
+                ),
+                (
+                    "poll",
+                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="+", to="polls.poll"),
+                ),
+            ],
+            options={
+                "verbose_name_plural": "entries",
+                "constraints": [models.UniqueConstraint(fields=("poll", "option"), name="polls_entries_once")],
+            },
+        ),
+        migrations.CreateModel(
             name="Draw",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
@@ -160,8 +182,7 @@ class Migration(migrations.Migration):
                     "reason",
                     models.CharField(blank=True, db_default="", default="", max_length=200, verbose_name="why again"),
                 ),
-                ("entries", models.BigIntegerField()),
-                ("entries_hash", models.CharField(max_length=64)),
+                ("secret", models.CharField(max_length=64)),
                 ("winner", models.CharField(max_length=64)),
                 (
                     "alternates",
@@ -169,7 +190,7 @@ class Migration(migrations.Migration):
                         base_field=models.CharField(max_length=64), default=list, size=None
                     ),
                 ),
-                ("drawn_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("drawn_at", models.DateTimeField()),
                 ("drawn_by", models.CharField(max_length=200)),
                 (
                     "option",
@@ -186,7 +207,7 @@ class Migration(migrations.Migration):
                 "ordering": ("number",),
                 "constraints": [
                     models.UniqueConstraint(fields=("poll", "number"), name="polls_draw_number"),
-                    models.CheckConstraint(condition=models.Q(("entries__gte", 1)), name="polls_draw_of_somebody"),
+                    models.CheckConstraint(condition=models.Q(("number__lt", 100)), name="polls_draw_most"),
                     models.CheckConstraint(
                         condition=models.Q(
                             ("number", 1), models.Q(("reason__regex", "^\\s*$"), _negated=True), _connector="OR"

@@ -1,4 +1,4 @@
-"""What makes a poll checkable afterwards: a trail of events, corrections that show, and draws bound to a secret."""
+"""What makes a poll checkable afterwards: a trail of events, and corrections that show."""
 
 from django.db import migrations
 
@@ -56,7 +56,7 @@ CREATE TRIGGER polls_draw_log AFTER INSERT ON polls_draw
     FOR EACH ROW EXECUTE FUNCTION polls_log_change('draw', 'poll_id');
 """
 
-CONTENT = """
+CONTENT = r"""
 -- Title and description join what is frozen; the trigger below mends them, and only it (it runs one level deeper).
 CREATE FUNCTION polls_guard_content()
 RETURNS trigger LANGUAGE plpgsql AS $$
@@ -112,6 +112,16 @@ CREATE TRIGGER polls_correction_note BEFORE INSERT ON polls_correction
 CREATE TRIGGER polls_correction_apply AFTER INSERT ON polls_correction
     FOR EACH ROW EXECUTE FUNCTION polls_correct();
 
+-- What a text looks like: compatibility forms, case, spaces and invisible characters make no difference.
+CREATE FUNCTION polls_looks(text text)
+RETURNS text LANGUAGE sql IMMUTABLE STRICT AS $$
+    SELECT lower(btrim(regexp_replace(
+        regexp_replace(normalize(text, NFKC), '[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]', '', 'g'),
+        '\s+', ' ', 'g')))
+$$;
+
+CREATE UNIQUE INDEX polls_option_looks ON polls_option (poll_id, polls_looks(text));
+
 -- SHA-256 of what voters were asked, as it was before any correction: a JSON array of title, description, rules and
 -- option texts in order, spelt as Python's json.dumps(..., ensure_ascii=False) spells it.
 CREATE FUNCTION polls_content_hash(asked bigint)
@@ -135,79 +145,9 @@ RETURNS text LANGUAGE sql STABLE AS $$
 $$;
 """
 
-DRAWS = """
-ALTER TABLE polls_secret
-    ADD CONSTRAINT polls_secret_poll FOREIGN KEY (poll_id) REFERENCES polls_poll (id) ON DELETE CASCADE,
-    ADD CONSTRAINT polls_secret_committed CHECK (commitment = encode(sha256(secret), 'hex'));
-
--- 32 bytes from the server's strong random numbers, of which a UUID holds 122 bits; pgcrypto is not everywhere.
-CREATE FUNCTION polls_random_bytes()
-RETURNS bytea LANGUAGE sql VOLATILE AS $$
-    SELECT sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()))
-$$;
-
-CREATE FUNCTION polls_make_secret()
-RETURNS trigger LANGUAGE plpgsql AS $$
-DECLARE
-    secret CONSTANT bytea := polls_random_bytes();
-BEGIN
-    INSERT INTO polls_secret (poll_id, secret, commitment) VALUES (NEW.id, secret, encode(sha256(secret), 'hex'));
-    RETURN NULL;
-END
-$$;
-
-CREATE TRIGGER polls_poll_secret AFTER INSERT ON polls_poll
-    FOR EACH ROW EXECUTE FUNCTION polls_make_secret();
-CREATE TRIGGER polls_secret_append_only BEFORE UPDATE ON polls_secret
-    FOR EACH ROW EXECUTE FUNCTION polls_append_only();
-CREATE TRIGGER polls_secret_kept BEFORE DELETE ON polls_secret
-    FOR EACH ROW WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION polls_append_only();
-
-INSERT INTO polls_secret (poll_id, secret, commitment)
-SELECT id, made.secret, encode(sha256(made.secret), 'hex')
-  FROM (SELECT id, polls_random_bytes() AS secret FROM polls_poll) AS made;
-
--- Draws are numbered without gaps, and only of a closed poll: two at once wait for each other here.
-CREATE FUNCTION polls_guard_draw()
-RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    PERFORM polls_hold_votes(NEW.poll_id);
-    IF NOT EXISTS (SELECT FROM polls_poll WHERE id = NEW.poll_id AND closes_at <= clock_timestamp()) THEN
-        PERFORM polls_refuse('polls_draw_after_closing', 'A winner is drawn after the poll has closed');
-    END IF;
-    IF NEW.number <> (SELECT coalesce(max(number), 0) + 1 FROM polls_draw WHERE poll_id = NEW.poll_id) THEN
-        PERFORM polls_refuse('polls_draw_number', 'Another draw was made meanwhile');
-    END IF;
-    IF EXISTS (SELECT FROM polls_poll WHERE id = NEW.poll_id AND draw_source <> '' AND NEW.public_value = '') THEN
-        PERFORM polls_refuse('polls_draw_public_value', 'The public value that was announced is missing');
-    END IF;
-    RETURN NEW;
-END
-$$;
-
-CREATE TRIGGER polls_draw_guard BEFORE INSERT ON polls_draw
-    FOR EACH ROW EXECUTE FUNCTION polls_guard_draw();
-
--- Reopening a poll after a draw would change who was in it.
-CREATE FUNCTION polls_guard_drawn()
-RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    PERFORM polls_hold_votes(OLD.id);
-    IF EXISTS (SELECT FROM polls_draw WHERE poll_id = OLD.id) THEN
-        PERFORM polls_refuse('polls_poll_drawn', 'A poll with a draw stays closed');
-    END IF;
-    RETURN NEW;
-END
-$$;
-
-CREATE TRIGGER polls_poll_guard_drawn BEFORE UPDATE ON polls_poll
-    FOR EACH ROW WHEN (OLD.closes_at IS DISTINCT FROM NEW.closes_at) EXECUTE FUNCTION polls_guard_drawn();
-"""
-
 REVERSE = """
-DROP FUNCTION polls_guard_drawn, polls_guard_draw, polls_make_secret, polls_random_bytes, polls_content_hash,
-    polls_correct, polls_note_correction, polls_guard_content, polls_log_change, polls_append_only, polls_actor CASCADE;
-ALTER TABLE polls_secret DROP CONSTRAINT polls_secret_poll, DROP CONSTRAINT polls_secret_committed;
+DROP FUNCTION polls_looks, polls_note_correction, polls_content_hash, polls_correct, polls_guard_content, polls_log_change,
+    polls_append_only, polls_actor CASCADE;
 DROP TRIGGER IF EXISTS polls_option_guard_update ON polls_option;
 DROP TRIGGER IF EXISTS polls_option_guard ON polls_option;
 CREATE TRIGGER polls_option_guard BEFORE INSERT OR UPDATE OR DELETE ON polls_option
@@ -217,4 +157,4 @@ CREATE TRIGGER polls_option_guard BEFORE INSERT OR UPDATE OR DELETE ON polls_opt
 
 class Migration(migrations.Migration):
     dependencies = (("polls", "0003_trust_tables"),)
-    operations = (migrations.RunSQL([TRAIL, CONTENT, DRAWS], REVERSE),)
+    operations = (migrations.RunSQL([TRAIL, CONTENT], REVERSE),)

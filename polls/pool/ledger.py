@@ -191,7 +191,7 @@ class Ledger(AbstractConnectionPool):
 
     def _refuse_nested(self, waiter: Waiter) -> None:
         """Raise PoolError for a caller that would wait for itself. The caller holds the lock."""
-        borrowers = [slot.borrower() for slot in self._held()]
+        borrowers = [slot.borrower() for slot in self._held() if slot.owner() is not None]
         mine = [borrower for borrower in borrowers if borrower.thread == waiter.borrower.thread]
         if len(mine) >= self.maxconn:
             places = ", ".join(sorted({borrower.place() for borrower in mine}))

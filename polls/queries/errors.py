@@ -54,8 +54,44 @@ class PollFrozen(Exception):
     """Options and rules of a poll cannot change, and it cannot be deleted, once it has votes."""
 
 
+class OptionsAlike(Exception):
+    """Two options of a poll look the same: but for case, spaces, invisible characters or their Unicode form."""
+
+
 class BadCorrection(Exception):
     """A correction without a reason, of something that is not of the poll, or of a poll without votes."""
+
+
+class DrawRefused(Exception):
+    """The database did not draw; nothing was written."""
+
+
+class PollNotClosed(DrawRefused):
+    """A winner is drawn after closing, by the database's clock."""
+
+
+class DrawOvertaken(DrawRefused):
+    """Somebody else's draw came first, or the same one was sent twice."""
+
+
+class NobodyToDraw(DrawRefused):
+    """Nobody has chosen this option, or it is none of this poll."""
+
+
+class WrongPublicValue(DrawRefused):
+    """A public value was announced and is missing, or it is there and none was announced."""
+
+
+class EntriesNotFrozen(DrawRefused):
+    """Who is in the draw is frozen first, so that it is known before a public value is."""
+
+
+class NoReason(DrawRefused):
+    """A draw after the first says why."""
+
+
+class TooManyDraws(DrawRefused):
+    """A poll has at most 99 draws: its chain of secrets ends there."""
 
 
 # What psycopg2 and the pool raise when the database cannot be reached, refuses to work, or went away.
@@ -74,10 +110,18 @@ ERRORS: Mapping[str, type[Exception]] = {
     "polls_poll_kept": PollFrozen,
     "polls_option_frozen": PollFrozen,
     "polls_poll_drawn": PollFrozen,
+    "polls_draw_after_closing": PollNotClosed,
+    "polls_draw_number": DrawOvertaken,
+    "polls_draw_of_somebody": NobodyToDraw,
+    "polls_draw_public_value": WrongPublicValue,
+    "polls_draw_from_entries": EntriesNotFrozen,
+    "polls_draw_again_with_reason": NoReason,
+    "polls_draw_most": TooManyDraws,
     "polls_correction_with_votes": BadCorrection,
     "polls_correction_target": BadCorrection,
     "polls_correction_reason": BadCorrection,
-    "polls_option_text": BadCorrection,
+    "polls_option_text": OptionsAlike,
+    "polls_option_looks": OptionsAlike,
 }
 
 

@@ -1,26 +1,25 @@
-"""Invitations: made, listed, replaced and revoked by those who run a poll, and the votes that are cast with them.
+"""Invitations: made, listed, replaced and revoked by those who run a poll, and found by those who follow a link.
 
-Only the SHA-256 of a link's token is stored. Looking it up takes no care about timing: what is compared is the hash, and
-nobody can steer how far a guess's hash agrees with a stored one, so the time of a look-up says nothing about a token.
+Only the SHA-256 of a link's token is stored. Looking it up needs no care about timing: what is compared is the hash,
+and nobody can steer how far a guess's hash agrees with a stored one, so the time says nothing about a token.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from psycopg2.extensions import connection as Connection
 
-from polls.queries.errors import translated_errors
+from polls.queries.errors import InviteNotFound, PollNotFound, translated_errors
 from polls.queries.run import fetch_all, fetch_one
-from polls.queries.votes import raise_unless_cast
 
 
 class Manager(NamedTuple):
-    """Who asks to manage invitations: only the owner of the poll and staff may; `name` goes into the trail of events."""
+    """Who asks to manage invitations. Only the owner of the poll and staff may; `actor` names them in the trail."""
 
     user_id: int
     staff: bool
-    name: str
+    actor: str
 
 
 class InviteRow(NamedTuple):
@@ -34,8 +33,8 @@ class InviteRow(NamedTuple):
 
 
 class Invites(NamedTuple):
-    """Invitations to a poll, in the order in which they were made: `invites` are those asked for, the numbers are of all:
-    invitations, revoked ones among them, and people who have voted."""
+    """Invitations to a poll, those asked for in the order in which they were made. The numbers are of all: invitations,
+    revoked ones among them, and people who have voted."""
 
     poll_id: int
     title: str
@@ -45,59 +44,6 @@ class Invites(NamedTuple):
     revoked: int
     voters: int
     invites: list[InviteRow]
-
-
-CAST_INVITED_VOTE = """
-WITH poll AS (
-    SELECT id, changeable, CASE WHEN named THEN %(named_voter)s ELSE %(hidden_voter)s END AS voter
-      FROM polls_poll
-     WHERE slug = %(slug)s AND audience = 'invite' AND opens_at IS NOT NULL
-), invite AS (
-    -- Waits for whoever is revoking or replacing the invitation, and then looks again; makes them wait otherwise.
-    SELECT invite.id
-      FROM poll JOIN polls_invite AS invite ON invite.poll_id = poll.id
-     WHERE invite.id = %(invite_id)s AND token_hash = %(token_hash)s AND revoked_at IS NULL
-       FOR SHARE OF invite
-), vote AS (
-    INSERT INTO polls_vote AS vote (poll_id, voter, choices)
-    SELECT poll.id, voter, %(choices)s::bigint[] FROM poll CROSS JOIN invite
-        ON CONFLICT (poll_id, voter) DO UPDATE
-           SET choices = excluded.choices, cast_at = clock_timestamp()
-         WHERE (SELECT changeable FROM poll)
-    RETURNING id
-)
-SELECT EXISTS (SELECT FROM poll) AS found,
-       EXISTS (SELECT FROM invite) AS entitled,
-       EXISTS (SELECT FROM vote) AS cast
-"""
-
-
-def cast_invited_vote(
-    conn: Connection,
-    slug: str,
-    invite_id: int,
-    token_hash: str,
-    named_voter: str,
-    hidden_voter: str,
-    choices: Sequence[int],
-) -> None:
-    """Cast a vote with an invitation, or change it where the poll allows that: one statement, one round trip.
-
-    When this returns, in autocommit, the vote counts. A revocation or a new link that is committed before the vote
-    refuses it with NotEntitled; one that comes later waits for the vote. Raises like cast_vote.
-    """
-    with translated_errors():
-        row = fetch_one(
-            conn,
-            CAST_INVITED_VOTE,
-            slug=slug,
-            invite_id=invite_id,
-            token_hash=token_hash,
-            named_voter=named_voter,
-            hidden_voter=hidden_voter,
-            choices=list(choices),
-        )
-    raise_unless_cast(slug, *row)
 
 
 FIND_INVITE = """
@@ -112,48 +58,6 @@ def find_invite(conn: Connection, token_hash: str) -> tuple[str, int] | None:
     for slug, invite_id in fetch_all(conn, FIND_INVITE, token_hash=token_hash):
         return slug, invite_id
     return None
-
-
-WITHDRAW_INVITED_VOTE = """
-WITH poll AS (
-    SELECT id, changeable FROM polls_poll WHERE slug = %(slug)s AND audience = 'invite'
-), invite AS (
-    SELECT invite.id
-      FROM poll JOIN polls_invite AS invite ON invite.poll_id = poll.id
-     WHERE invite.id = %(invite_id)s AND token_hash = %(token_hash)s AND revoked_at IS NULL
-       FOR SHARE OF invite
-), vote AS (
-    DELETE FROM polls_vote
-     WHERE poll_id = (SELECT id FROM poll WHERE changeable) AND voter = ANY (%(voters)s) AND EXISTS (SELECT FROM invite)
-    RETURNING id
-)
-SELECT EXISTS (SELECT FROM poll) AS found,
-       EXISTS (SELECT FROM poll WHERE changeable) AS changeable,
-       EXISTS (SELECT FROM invite) AS entitled
-  FROM (SELECT count(*) FROM vote) AS withdrawn
-"""
-
-
-def withdraw_invited_vote(conn: Connection, slug: str, invite_id: int, token_hash: str, voters: Sequence[str]) -> None:
-    """Take back the vote that was cast with an invitation, under one of these keys; nothing happens where there is none.
-
-    Whose link was revoked or replaced can no longer do so: raises NotEntitled, and otherwise like withdraw_vote.
-    """
-    with translated_errors():
-        found, changeable, entitled = fetch_one(
-            conn,
-            WITHDRAW_INVITED_VOTE,
-            slug=slug,
-            invite_id=invite_id,
-            token_hash=token_hash,
-            voters=list(voters),
-        )
-    if not found:
-        raise PollNotFound(slug)
-    if not changeable:
-        raise NotChangeable("Votes in this poll are final")
-    if not entitled:
-        raise NotEntitled("This invitation is not valid any more")
 
 
 GET_INVITES = """
@@ -192,15 +96,14 @@ def get_invites(
         conn,
         GET_INVITES,
         slug=slug,
-        user_id=manager.user_id,
-        staff=manager.staff,
+        **manager._asdict(),
         search=search,
         limit=limit,
         offset=offset,
     )
     if not rows:
         raise PollNotFound(slug)
-    return Invites(*rows[0][:7], invites=[InviteRow(*row[7:]) for row in rows if row[7] is not None])
+    return Invites._make((*rows[0][:7], [InviteRow(*row[7:]) for row in rows if row[7] is not None]))
 
 
 LIST_VOTERS_AMONG = """
@@ -240,9 +143,7 @@ def make_invites(conn: Connection, slug: str, manager: Manager, people: Sequence
             conn,
             MAKE_INVITES,
             slug=slug,
-            user_id=manager.user_id,
-            staff=manager.staff,
-            actor=manager.name,
+            **manager._asdict(),
             labels=[label for label, _ in people],
             hashes=[token_hash for _, token_hash in people],
         )
@@ -273,9 +174,7 @@ def revoke_invite(conn: Connection, slug: str, manager: Manager, invite_id: int)
         conn,
         REVOKE_INVITE,
         slug=slug,
-        user_id=manager.user_id,
-        staff=manager.staff,
-        actor=manager.name,
+        **manager._asdict(),
         invite_id=invite_id,
     )
     return _label_of_the_one(rows, invite_id)
@@ -305,9 +204,7 @@ def reissue_invite(conn: Connection, slug: str, manager: Manager, invite_id: int
         conn,
         REISSUE_INVITE,
         slug=slug,
-        user_id=manager.user_id,
-        staff=manager.staff,
-        actor=manager.name,
+        **manager._asdict(),
         invite_id=invite_id,
         token_hash=token_hash,
     )

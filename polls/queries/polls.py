@@ -70,18 +70,28 @@ LIST_POLLS = """
 SELECT id, slug, title, description, owner_id, audience, results, named, changeable, shuffled, listed,
        min_choices, max_choices, draw_source, time_zone, opens_at, closes_at,
        polls_state(opens_at, closes_at, archived_at) AS state
-  FROM polls_poll
+  FROM polls_poll AS poll
+  LEFT JOIN LATERAL (
+    -- Turnout that not everybody may see is not to be read off the order either.
+    SELECT sum(voters) AS voters FROM polls_turnout AS turnout
+     WHERE turnout.poll_id = poll.id AND poll.results = 'always' AND %(by_votes)s
+  ) AS shown ON true
  WHERE listed
    AND polls_state(opens_at, closes_at, archived_at) = 'open'
    AND strpos(lower(title), lower(%(search)s)) > 0
- ORDER BY opens_at DESC, id DESC
+ ORDER BY voters DESC NULLS LAST, opens_at DESC, id DESC
  LIMIT %(limit)s OFFSET %(offset)s
 """
 
 
-def list_polls(conn: Connection, *, search: str = "", limit: int = 20, offset: int = 0) -> list[PollRow]:
-    """Return open, listed polls whose title contains `search` in any case, newest first."""
-    rows = fetch_all(conn, LIST_POLLS, search=search, limit=limit, offset=offset)
+def list_polls(
+    conn: Connection, *, search: str = "", by_votes: bool = False, limit: int = 20, offset: int = 0
+) -> list[PollRow]:
+    """Return open, listed polls whose title contains `search` in any case: newest first, or most votes first.
+
+    Polls whose results are not for everybody come after those that are, as if nobody had voted.
+    """
+    rows = fetch_all(conn, LIST_POLLS, search=search, by_votes=by_votes, limit=limit, offset=offset)
     return [PollRow(*row) for row in rows]
 
 

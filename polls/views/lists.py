@@ -17,17 +17,19 @@ def poll_list(request: HttpRequest) -> HttpResponse:
     form = SearchForm(request.GET)
     valid = form.is_valid()
     search = form.cleaned_data.get("q", "")
+    by_votes = form.cleaned_data.get("order") == "votes"
     page = form.cleaned_data.get("page") or 1
     polls: list[queries.PollRow] = []
     if valid:
         with pool().connection(autocommit=True) as conn:
             # One more than is shown, to know whether there is a next page.
             polls = queries.list_polls(
-                conn, search=search, limit=POLLS_PER_PAGE + 1, offset=(page - 1) * POLLS_PER_PAGE
+                conn, search=search, by_votes=by_votes, limit=POLLS_PER_PAGE + 1, offset=(page - 1) * POLLS_PER_PAGE
             )
     context = {
         "polls": polls[:POLLS_PER_PAGE],
         "search": search,
+        "by_votes": by_votes,
         "page": page,
         "previous_page": page - 1,
         "next_page": page + 1 if len(polls) > POLLS_PER_PAGE else None,

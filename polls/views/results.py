@@ -7,6 +7,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from polls import queries
+from polls.shares import shares
 from polls.views.common import pool, render_poll, texts_of, viewer_of
 
 
@@ -16,11 +17,12 @@ def results(request: HttpRequest, slug: str) -> HttpResponse:
     """Show the counts, as far as this viewer may see them, and what the viewer chose."""
     outcome = _results(request, slug)
     most = max((option.votes for option in outcome.options), default=0)
+    shown = shares([option.votes for option in outcome.options], outcome.voters)
     context: dict[str, object] = {
         "visible": outcome.visible,
         "when_visible": _when_visible(outcome.poll),
         "voters": outcome.voters,
-        "options": outcome.options,
+        "rows": list(zip(outcome.options, shown, strict=True)),
         "leaders": [option.text for option in outcome.options if option.votes == most and most],
         "most": most,
         "chosen": texts_of(outcome.options, outcome.choices),

@@ -1,0 +1,72 @@
+"""How often one address may do something in a minute.
+
+Counted in the memory of each process, so that a vote costs no second round trip: with several processes the real limit
+is up to that many times higher, and a restart forgets. It slows down scripts; what must hold is held by the database.
+"""
+
+import time
+from collections.abc import Mapping
+from functools import cache
+from ipaddress import IPv6Address, ip_address
+from typing import Any
+
+from django.conf import settings
+from limits import RateLimitItemPerMinute
+from limits.storage import MemoryStorage
+from limits.strategies import SlidingWindowCounterRateLimiter
+
+
+@cache
+def _limiter() -> SlidingWindowCounterRateLimiter:
+    # Not while the module is imported: the storage starts a thread.
+    return SlidingWindowCounterRateLimiter(MemoryStorage())
+
+
+def count(action: str, meta: Mapping[str, Any]) -> int:
+    """Count one `action` (votes or guesses, see LIMITS_PER_MINUTE) of the address that a request's META names.
+
+    Return 0 where the limit allows it, and otherwise the seconds to wait; then it was not counted.
+    """
+    limit = settings.LIMITS_PER_MINUTE[action]
+    if not limit or _limiter().hit(RateLimitItemPerMinute(limit), action, address_of(meta)):
+        return 0
+    return _seconds_to_wait(action, meta)
+
+
+def blocked(action: str, meta: Mapping[str, Any]) -> int:
+    """Return like count, and count nothing."""
+    limit = settings.LIMITS_PER_MINUTE[action]
+    if not limit or _limiter().test(RateLimitItemPerMinute(limit), action, address_of(meta)):
+        return 0
+    return _seconds_to_wait(action, meta)
+
+
+def forget() -> None:
+    """Start counting anew."""
+    _limiter.cache_clear()
+
+
+def address_of(meta: Mapping[str, Any]) -> str:
+    """Return the address that a request came from: of IPv6 its /64, the least that one customer is given.
+
+    Headers are for anybody to write. So only the one in CLIENT_ADDRESS_HEADER is believed, and of a list in it only the
+    last entry: what our own proxy added.
+    """
+    header = settings.CLIENT_ADDRESS_HEADER.upper().replace("-", "_")
+    forwarded = str(meta.get(f"HTTP_{header}", "")) if header else ""
+    text = forwarded.rpartition(",")[2].strip() or str(meta.get("REMOTE_ADDR", ""))
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return text[:100]
+    if isinstance(address, IPv6Address):
+        if address.ipv4_mapped:
+            return str(address.ipv4_mapped)
+        return str(IPv6Address(int(address) >> 64 << 64))
+    return str(address)
+
+
+def _seconds_to_wait(action: str, meta: Mapping[str, Any]) -> int:
+    item = RateLimitItemPerMinute(settings.LIMITS_PER_MINUTE[action])
+    reset_time, _ = _limiter().get_window_stats(item, action, address_of(meta))
+    return max(1, round(reset_time - time.time()))

@@ -1,0 +1,191 @@
+"""Draws: who is in them, frozen; and who was drawn. The database computes both."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from psycopg2.extensions import connection as Connection
+
+from polls.queries.errors import PollNotFound, translated_errors
+from polls.queries.run import fetch_all
+
+
+class EntriesRow(NamedTuple):
+    """The frozen entries of an option: how many, and the SHA-256 of the file of them."""
+
+    option_id: int
+    entries: int
+    hash: str
+    frozen_at: datetime
+
+
+class DrawRow(NamedTuple):
+    """A draw and what it takes to compute it again. `own` is the viewer's entry code, None for who is not in it."""
+
+    number: int
+    option_id: int
+    option: str
+    public_value: str
+    reason: str
+    commitment: str
+    secret: str
+    winner: str
+    alternates: list[str]
+    drawn_at: datetime
+    entries: int
+    entries_hash: str
+    frozen_at: datetime
+    own: str | None
+
+
+FREEZE_ENTRIES = """
+WITH actor AS (SELECT set_config('polls.actor', %(actor)s, true))
+INSERT INTO polls_entries (poll_id, option_id)
+SELECT %(poll_id)s, %(option_id)s
+  FROM actor
+ WHERE NOT EXISTS (
+    SELECT FROM polls_entries WHERE poll_id = %(poll_id)s AND option_id = %(option_id)s
+ )
+    ON CONFLICT (poll_id, option_id) DO NOTHING
+"""
+
+
+def freeze_entries(conn: Connection, poll_id: int, option_id: int, *, actor: str) -> None:
+    """Freeze who has chosen an option of a closed poll; where that is done already, nothing happens.
+
+    Takes seconds for a million entries. Raises the DrawRefused that says why.
+    """
+    with translated_errors(), conn.cursor() as cursor:
+        cursor.execute(FREEZE_ENTRIES, {"poll_id": poll_id, "option_id": option_id, "actor": actor})
+
+
+LIST_ENTRIES = """
+SELECT option_id, octet_length(codes) / 32 AS entries, hash, frozen_at
+  FROM polls_entries
+ WHERE poll_id = %(poll_id)s
+ ORDER BY frozen_at, id
+"""
+
+
+def list_entries(conn: Connection, poll_id: int) -> list[EntriesRow]:
+    """Return what is frozen of a poll: a row for each option, the oldest first. Behind no gate: see get_results."""
+    return [EntriesRow(*row) for row in fetch_all(conn, LIST_ENTRIES, poll_id=poll_id)]
+
+
+GET_CODES = """
+SELECT substr(codes, 32 * %(after)s + 1, 32 * %(limit)s) AS codes
+  FROM polls_entries
+ WHERE poll_id = %(poll_id)s AND option_id = %(option_id)s
+"""
+
+
+def get_codes(conn: Connection, poll_id: int, option_id: int, *, after: int, limit: int) -> bytes:
+    """Return up to `limit` frozen entry codes after the first `after`: 32 bytes each. Behind no gate."""
+    rows = fetch_all(conn, GET_CODES, poll_id=poll_id, option_id=option_id, after=after, limit=limit)
+    return bytes(rows[0][0]) if rows else b""
+
+
+DRAW_WINNER = """
+WITH actor AS (SELECT set_config('polls.actor', %(actor)s, true))
+INSERT INTO polls_draw (poll_id, number, option_id, public_value, reason)
+SELECT %(poll_id)s, %(number)s, %(option_id)s, %(public_value)s, %(reason)s
+  FROM actor
+"""
+
+
+def draw_winner(
+    conn: Connection,
+    poll_id: int,
+    option_id: int,
+    *,
+    number: int,
+    public_value: str = "",
+    reason: str = "",
+    actor: str,
+) -> None:
+    """Draw a winner among the frozen entries of an option; the database computes who it is.
+
+    `number` is one more than that of the latest draw: of two draws at once, one is made and the other raises
+    DrawOvertaken. Takes seconds for a million entries. Raises the DrawRefused that says why.
+    """
+    parameters = {"poll_id": poll_id, "option_id": option_id, "number": number, "actor": actor}
+    with translated_errors(), conn.cursor() as cursor:
+        cursor.execute(DRAW_WINNER, parameters | {"public_value": public_value, "reason": reason})
+
+
+LIST_DRAWS = """
+SELECT number, draw.option_id, option.text::text AS option, public_value, reason, commitment, draw.secret,
+       winner, alternates, drawn_at,
+       octet_length(codes) / 32 AS entries, entries.hash, frozen_at,
+       (SELECT polls_entry_code(draw.poll_id, draw.option_id, voter)
+          FROM polls_vote AS vote
+         WHERE vote.poll_id = draw.poll_id
+           AND voter = ANY (%(voters)s)
+           AND draw.option_id = ANY (choices)
+         LIMIT 1) AS own
+  FROM polls_draw AS draw
+  JOIN polls_option AS option ON option.id = draw.option_id
+  JOIN polls_entries AS entries ON entries.poll_id = draw.poll_id AND entries.option_id = draw.option_id
+  JOIN polls_secret AS secret ON secret.poll_id = draw.poll_id
+ WHERE draw.poll_id = %(poll_id)s
+ ORDER BY number
+"""
+
+
+def list_draws(conn: Connection, poll_id: int, *, voters: Sequence[str] = ()) -> list[DrawRow]:
+    """Return all draws of a poll, and which entries are those of the voter with one of these keys. Behind no gate:
+    numbers of entries are counts of votes, so ask get_results first whether this viewer may see them."""
+    return [DrawRow(*row) for row in fetch_all(conn, LIST_DRAWS, poll_id=poll_id, voters=list(voters))]
+
+
+GET_ENTRY_CODES = """
+SELECT polls_entry_code(poll_id, choice, voter) AS code
+  FROM polls_vote
+ CROSS JOIN unnest(choices) WITH ORDINALITY AS chosen (choice, place)
+ WHERE poll_id = %(poll_id)s AND voter = ANY (%(voters)s)
+ ORDER BY place
+"""
+
+
+def get_entry_codes(conn: Connection, poll_id: int, voters: Sequence[str]) -> list[str]:
+    """Return what a voter stands under in the draws of a poll: a code for each choice, in the order chosen."""
+    return [code for (code,) in fetch_all(conn, GET_ENTRY_CODES, poll_id=poll_id, voters=list(voters))]
+
+
+GET_SECRET = """
+SELECT poll.id, secret, commitment
+  FROM polls_poll AS poll
+  JOIN polls_secret AS secret ON secret.poll_id = poll.id
+ WHERE slug = %(slug)s
+"""
+
+
+class SecretRow(NamedTuple):
+    """The end of a poll's chain of secrets, and the commitment to it. For verify_poll: no page may know the root."""
+
+    poll_id: int
+    root: bytes
+    commitment: str
+
+
+def get_secret(conn: Connection, slug: str) -> SecretRow:
+    """Return what the draws of a poll are seeded with. Raises PollNotFound."""
+    rows = fetch_all(conn, GET_SECRET, slug=slug)
+    if not rows:
+        raise PollNotFound(slug)
+    poll_id, root, commitment = rows[0]
+    return SecretRow(poll_id, bytes(root), commitment)
+
+
+STREAM_VOTERS = """
+SELECT voter FROM polls_vote WHERE poll_id = %(poll_id)s AND %(option_id)s = ANY (choices)
+"""
+
+
+def stream_voters(conn: Connection, poll_id: int, option_id: int) -> Iterator[str]:
+    """Yield the voters of an option, a million in a second; holds a cursor, and so needs a transaction."""
+    with conn.cursor("voters") as cursor:
+        cursor.itersize = 20_000
+        cursor.execute(STREAM_VOTERS, {"poll_id": poll_id, "option_id": option_id})
+        for (voter,) in cursor:
+            yield voter
