@@ -126,7 +126,8 @@ class EmbeddedServer:
                     self._launch()
             except BaseException:
                 os.close(_held.pop(self.folder))
-                self._stop_if_unused()
+                with contextlib.suppress(OSError):
+                    self._stop_if_unused()
                 raise
 
     def _stop_if_unused(self) -> None:

@@ -7,6 +7,7 @@ import time
 import pytest
 from django.test import Client
 
+from polls import limits
 from tests.servers import Server, wait_until
 from tests.site import Browser, run_manage, serve
 from tests.test_admin import poll_form
@@ -135,7 +136,10 @@ def test_title_of_ten_megabytes_is_refused(admin_client, transactional_db):
     assert response.status_code == 400
 
 
-@pytest.mark.parametrize("twin", ["option 1", " Option  1 ", "ＯＰＴＩＯＮ １", "Option\u00a01", "Option 1\u200b"])
+@pytest.mark.parametrize(
+    "twin",
+    ["option 1", " Option  1 ", "\uff2f\uff30\uff34\uff29\uff2f\uff2e \uff11", "Option\u00a01", "Option 1\u200b"],
+)
 def test_options_that_look_the_same_are_one(make_poll, sql, refused, twin):
     poll = make_poll()
     with refused("polls_option_looks"):
@@ -169,6 +173,21 @@ def test_wrong_passwords_are_limited(client, django_user_model, transactional_db
     assert "That was too often" in text_of(response)
 
 
+def test_votes_of_one_address_are_limited(make_poll, settings, sql):
+    limits.forget()
+    settings.LIMITS_PER_MINUTE = {**settings.LIMITS_PER_MINUTE, "votes": 3}
+    poll = make_poll()
+    answers = []
+    for _ in range(4):
+        client = Client()
+        client.get(f"/polls/{poll.slug}/")
+        answers.append(client.post(f"/polls/{poll.slug}/", {"choices": poll.options[0]}))
+    assert [answer.status_code for answer in answers] == [303, 303, 303, 429]
+    assert 1 <= int(answers[3]["Retry-After"]) <= 120
+    assert votes(sql) == 3
+    limits.forget()
+
+
 @pytest.mark.slow
 def test_vote_that_is_said_to_count_is_there_after_the_server_was_killed():
     """Voters at full speed, PostgreSQL killed in the middle: every 303 to the results is a vote in the table."""
@@ -189,7 +208,7 @@ def test_vote_that_is_said_to_count_is_there_after_the_server_was_killed():
         run_manage("migrate", "--verbosity", "0", **database)
         [poll] = json.loads(run_manage("seed_polls", "--polls", "1", "--votes", "0", "--json", **database))
         path = f"/polls/{poll['slug']}/"
-        with serve(**database) as address:
+        with serve(**database, VOTES_PER_MINUTE="0") as address:
             threads = [
                 threading.Thread(target=vote_on_and_on, args=(address, path, poll["options"][0])) for _ in range(8)
             ]

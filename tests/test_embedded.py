@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -315,7 +316,7 @@ def test_what_a_killed_initdb_left_is_cleared_away(tmp_path):
     (half / "PG_VERSION").write_text("18\n")
     server.start()
     server.release()
-    assert sorted(path.name for path in server.folder.iterdir() if path.is_dir()) == ["data", "run"]
+    assert [path.name for path in server.folder.glob("data*")] == ["data"]
 
 
 # Forks
@@ -432,26 +433,30 @@ def test_a_socket_folder_that_others_may_enter_is_refused(mode, owner, data, tmp
 
 
 @pytest.fixture
-def somebody(tmp_path):
+def somebody():
     """A folder of somebody else, and a way to be them."""
+    # Not in tmp_path: every pytest that begins closes the folder around all of those to other users.
+    with tempfile.TemporaryDirectory() as around:
+        Path(around).chmod(0o755)
 
-    def make(user: int):
-        folder = tmp_path / "theirs"
-        folder.mkdir(mode=0o700)
-        os.chown(folder, user, user)
-        for parent in tmp_path.parents[:2]:
-            parent.chmod(parent.stat().st_mode | 0o011)  # pytest closes its folders to others
-        tmp_path.chmod(0o755)
-        # This Python may be closed to them where the machine's is not.
-        for python in (sys.executable, shutil.which("python3", path="/usr/local/bin:/usr/bin")):
-            who = {"user": user, "group": user, "extra_groups": [], "env": {**os.environ, "PYTHONPATH": PACKAGES}}
-            test = [python, "-c", "from pollsite.embedded import binaries; open(binaries() / 'postgres', 'rb').close()"]
-            with contextlib.suppress(OSError, subprocess.CalledProcessError):
-                subprocess.run(test, cwd=CHECKOUT, stderr=subprocess.DEVNULL, check=True, **who)
-                return folder, {**who, "python": python}
-        pytest.skip("this checkout is closed to other users")
+        def make(user: int):
+            folder = Path(around) / "theirs"
+            folder.mkdir(mode=0o700)
+            os.chown(folder, user, user)
+            # This Python may be closed to them where the machine's is not.
+            for python in (sys.executable, shutil.which("python3", path="/usr/local/bin:/usr/bin")):
+                who = {"user": user, "group": user, "extra_groups": [], "env": {**os.environ, "PYTHONPATH": PACKAGES}}
+                test = [
+                    python,
+                    "-c",
+                    "from pollsite.embedded import binaries; open(binaries() / 'postgres', 'rb').close()",
+                ]
+                with contextlib.suppress(OSError, subprocess.CalledProcessError):
+                    subprocess.run(test, cwd=CHECKOUT, stderr=subprocess.DEVNULL, check=True, **who)
+                    return folder, {**who, "python": python}
+            pytest.skip("this checkout is closed to other users")
 
-    return make
+        yield make
 
 
 SOMEBODY = pwd.getpwnam("daemon").pw_uid
@@ -482,6 +487,7 @@ def test_what_root_starts_in_the_folder_of_a_user_that_user_can_use(somebody, pr
     theirs = process(folder, **who)
     assert theirs.says() == str(server.socket_folder), theirs.leaves()
     assert {path.stat().st_uid for path in folder.iterdir()} == {SOMEBODY}
+    assert theirs.leaves() == ""
 
 
 @as_root
@@ -560,9 +566,16 @@ def test_a_folder_that_cannot_be_made(tmp_path):
     )
 
 
-def test_data_that_initdb_does_not_finish(tmp_path, monkeypatch):
-    monkeypatch.setattr(embedded, "ROLE", "pg_site")
-    assert 'superuser name "pg_site" is disallowed' in complaint(EmbeddedServer(tmp_path / "postgres"))
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("ROLE", "pg_site", 'superuser name "pg_site" is disallowed'),
+        ("DATABASE", "template1", 'database "template1" already exists'),
+    ],
+)
+def test_data_that_is_not_finished_is_not_left(name, value, reason, tmp_path, monkeypatch):
+    monkeypatch.setattr(embedded, name, value)
+    assert reason in complaint(EmbeddedServer(tmp_path / "postgres"))
     assert not list((tmp_path / "postgres").glob("data*"))
 
 

@@ -116,6 +116,9 @@ def external(request, tmp_path_factory) -> Iterator[External]:
         ("postgres://u:1/#s3cr3t@h/d", "a character that must be written as"),
         ("postgres://u:?s3cr3t=@h/d", "a character that must be written as"),
         ("postgres://u:[s3cr3t@h/d", "a character that must be written as"),
+        ("postgres://u:s3cr3t@a:1,[::1]:2/d", "goes into the query"),
+        ("postgres://u:s3cr3t@[::1/d", "a character that must be written as"),
+        ("postgres://u:s3@cr3t@h/d", "a character that must be written as"),
         ("postgres://u:s3cr3t@%2Fvar%2Frun/d", "postgres:///name?host=/var/run/postgresql"),
         ("postgres://u:s3cr3t@a:5432,b/d", "each of the hosts its port"),
         ("postgres://u:s3cr3t@h/d?sslmode", "name=value"),
@@ -145,7 +148,9 @@ def test_a_wrong_url_is_one_line_without_the_password(url, reason, tmp_path):
         ("postgres://u@[::1]:5433/d", {"HOST": "::1", "PORT": 5433}),
         ("postgres:///d?host=/var/run/postgresql&port=5433", {"HOST": "/var/run/postgresql", "PORT": "5433"}),
         ("postgres://a,b/d?target_session_attrs=read-write", {"HOST": "a,b", "PORT": ""}),
-        ("postgres://a:1,[::1]:2/d", {"HOST": "a,::1", "PORT": "1,2"}),
+        ("postgres:///d?host=a,::1&port=1,2", {"HOST": "a,::1", "PORT": "1,2"}),
+        ("postgres://a:1,b:2/d", {"HOST": "a,b", "PORT": "1,2"}),
+        ("postgres://u:p%40@h?dbname=d", {"PASSWORD": "p@", "NAME": "d"}),
         ("postgres://h/d?conn_health_checks=false", {"CONN_HEALTH_CHECKS": False}),
         ("postgres://h/d?disable_server_side_cursors=True", {"DISABLE_SERVER_SIDE_CURSORS": True}),
         ("postgres://h/d?conn_max_age=0", {"CONN_MAX_AGE": 0}),
@@ -395,6 +400,7 @@ def test_a_server_that_is_down(tmp_path):
     said = one_line(manage("migrate", "--skip-checks", folder=tmp_path, url="postgres://u:s3cr3t@127.0.0.1:1/d"))
     assert "port 1 failed: Connection refused" in said
     assert "Start that server, or mend DATABASE_URL." in said
+    assert "Is the server running" not in said
 
 
 def test_several_servers_that_are_down(tmp_path):

@@ -3,6 +3,7 @@
 import pytest
 from django.db import connection
 from django.test import Client
+from django.test.signals import template_rendered
 from django.test.utils import CaptureQueriesContext
 
 
@@ -333,3 +334,22 @@ def test_voting_pages_of_an_anonymous_visitor_ask_the_orm_nothing(client, make_p
     assert "sessionid" not in client.cookies
     assert votes(sql) == 1
     assert sql("SELECT count(*) FROM django_session") == [(0,)]
+
+
+def test_no_page_is_rendered_while_a_connection_is_held(client, make_poll, pool):
+    held = []
+
+    def look(**_):
+        held.append([row for row in pool.status() if row["state"] == "in use"])
+
+    poll = make_poll(changeable=True)
+    template_rendered.connect(look)
+    try:
+        for path in ("/", f"/polls/{poll.slug}/", f"/polls/{poll.slug}/results/"):
+            client.get(path)
+        client.post(f"/polls/{poll.slug}/", {"choices": []})
+        client.post(f"/polls/{poll.slug}/", {"choices": poll.options[:2]})
+    finally:
+        template_rendered.disconnect(look)
+    assert len(held) >= 5
+    assert not any(held)

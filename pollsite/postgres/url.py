@@ -5,7 +5,7 @@ Importing and calling this connects to nothing and starts nothing.
 
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 import environ
 import psycopg2
@@ -32,6 +32,12 @@ TCP_OPTIONS: dict[str, Any] = {
 }
 
 
+UNQUOTED = (
+    "the port is not a number, or the password holds a character that must be written as %23 (#), %2F (/), %3A (:), "
+    "%3F (?), %40 (@), %5B ([) or %5D (])"
+)
+
+
 def database_settings(url: str, *, embedded_folder: Path) -> dict[str, Any]:
     """Return the entry of DATABASES for `url`, or for the embedded server in `embedded_folder` where it is empty.
 
@@ -55,21 +61,26 @@ def database_settings(url: str, *, embedded_folder: Path) -> dict[str, Any]:
 
 
 def _from_url(url: str) -> dict[str, Any]:
-    scheme, separator, _ = url.partition("://")
+    scheme, separator, rest = url.partition("://")
     if not separator or scheme not in SCHEMES:
         raise _wrong("it does not begin with postgres://")
+    # Taken apart by hand as well: Python's versions differ in what they make of brackets and strange passwords.
+    rest, fragment, _ = rest.partition("#")
+    rest, _, query_text = rest.partition("?")
+    netloc, _, path = rest.partition("/")
+    user, _, hosts = netloc.rpartition("@")
+    if fragment or "@" in (path or query_text) or set("@[]") & set(user):
+        raise _wrong(UNQUOTED)
+    if "[" in hosts and "," in hosts:
+        raise _wrong("an IPv6 address among several hosts goes into the query, as in ?host=a,::1&port=5432,5432")
+    query = _query(query_text)
     try:
-        settings: dict[str, Any] = {**DEFAULTS, **environ.Env.db_url_config(url, engine=ENGINE)}
-        parts = urlsplit(url)
-        if parts.fragment or "@" in (parts.path or parts.query):
-            raise ValueError("the user, the password or the host ended too early")
+        # With the slash: without a path django-environ would unquote the password one time too few.
+        parsed = environ.Env.db_url_config(f"{scheme}://{netloc}/{path}?{query_text}", engine=ENGINE)
     except ValueError:
         # What Python says here repeats a piece of the URL, and that may be a piece of the password.
-        raise _wrong(
-            "the port is not a number, or the password holds a character that must be written as %23 (#), "
-            "%2F (/), %3A (:), %3F (?), %40 (@), %5B ([) or %5D (])"
-        ) from None
-    query = _query(parts.query)
+        raise _wrong(UNQUOTED) from None
+    settings: dict[str, Any] = {**DEFAULTS, **parsed}
     options: dict[str, Any] = settings.setdefault("OPTIONS", {})
     _lift_places(settings, options, query)
     _check_django_keys(settings, query)
@@ -125,9 +136,7 @@ def _check_django_keys(settings: dict[str, Any], query: dict[str, list[str]]) ->
 def _check_hosts(settings: dict[str, Any]) -> None:
     if "%2f" in settings["HOST"].lower():
         raise _wrong("a socket's folder goes into the query, as in postgres:///name?host=/var/run/postgresql")
-    # django-environ leaves the brackets around an IPv6 address among several hosts, where libpq takes none.
-    hosts = [host.removeprefix("[").removesuffix("]") for host in settings["HOST"].split(",")]
-    settings["HOST"] = ",".join(hosts)
+    hosts = settings["HOST"].split(",")
     ports = str(settings["PORT"]).split(",") if settings["PORT"] else []
     if not all(port.isdecimal() and 0 < int(port) < 65536 for port in ports):
         raise _wrong("a port is not a number from 1 to 65535")
