@@ -1,12 +1,19 @@
 """What a browser sends, checked before a connection is taken."""
 
+import csv
+import re
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy
+
+from polls import invites, queries
 
 LARGEST_ID = 2**63 - 1
 MOST_CHOICES = 1000
+TOO_LARGE = "This is more than 1 MB, the most at once. Send it in parts."
 
 
 class ChoicesField(forms.Field):
@@ -14,8 +21,8 @@ class ChoicesField(forms.Field):
 
     widget = forms.MultipleHiddenInput
     default_error_messages = {
-        "required": "Choose an option.",
-        "invalid": "One of the options sent is none of this poll. Please choose again.",
+        "required": gettext_lazy("Choose an option."),
+        "invalid": gettext_lazy("One of the options sent is none of this poll. Please choose again."),
     }
 
     def to_python(self, value: Any) -> list[int]:
@@ -46,3 +53,78 @@ class SearchForm(forms.Form):
         text: str = self.cleaned_data["q"]
         # Lone surrogates are no text that PostgreSQL could store or compare.
         return text.encode("utf-8", "ignore").decode()
+
+
+class LinesField(forms.Field):
+    """Text as it was sent, NUL and all: what is wrong with a line is said of the line."""
+
+    widget = forms.Textarea
+
+    def to_python(self, value: Any) -> str:
+        return value or ""
+
+
+class InviteForm(forms.Form):
+    """People to be invited, one a line or row, and the key of the links that will be made for them.
+
+    Cleaned, `people` holds the lines of both, and `key` the one that was sent or a new one.
+    """
+
+    people = LinesField(required=False)
+    file = forms.FileField(required=False)
+    key = forms.CharField(required=False)
+
+    def clean_people(self) -> list[str]:
+        text: str = self.cleaned_data["people"]
+        if len(text.encode("utf-8", "surrogatepass")) > invites.MOST_BYTES:
+            raise ValidationError(TOO_LARGE)
+        return invites.lines_of(text)
+
+    def clean_file(self) -> list[str]:
+        file = self.cleaned_data["file"]
+        if file is None:
+            return []
+        if file.size > invites.MOST_BYTES:
+            raise ValidationError(TOO_LARGE)
+        try:
+            return invites.lines_of_csv(invites.decoded(file.read()))
+        except UnicodeDecodeError:
+            raise ValidationError("This file is no text. Save it as CSV in UTF-8.") from None
+        except csv.Error as error:
+            raise ValidationError(f"This file is no CSV: {error}.") from None
+
+    def clean_key(self) -> str:
+        key: str = self.cleaned_data["key"]
+        return key if re.fullmatch(r"[\w-]{43}", key, re.ASCII) else invites.new_key()
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = self.cleaned_data
+        if not self.errors:
+            cleaned["people"] += cleaned["file"]
+            if not cleaned["people"]:
+                raise ValidationError("Paste a list, or choose a file.")
+            if len(cleaned["people"]) > invites.MOST_PEOPLE:
+                raise ValidationError(
+                    f"{len(cleaned['people']):,} lines were sent, and {invites.MOST_PEOPLE:,} are the most at once. "
+                    "Send them in parts."
+                )
+        return cleaned
+
+
+class DrawForm(forms.Form):
+    """What is drawn: the option, the number that the draw will have, the public value, and why it is drawn again.
+
+    `freeze` asks for the entries alone. Whether a value or a reason is missing is the database's to say.
+    """
+
+    option = forms.TypedChoiceField(
+        coerce=int, error_messages={"required": "Choose an option.", "invalid_choice": "This is no option of the poll."}
+    )
+    number = forms.IntegerField(min_value=1, max_value=99, widget=forms.HiddenInput)
+    public_value = forms.CharField(required=False, max_length=500)
+    reason = forms.CharField(required=False, max_length=200)
+    freeze = forms.BooleanField(required=False)
+
+    def __init__(self, options: Sequence[queries.OptionResult], *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["option"].choices = [(option.id, option.text) for option in options]  # type: ignore[attr-defined]

@@ -18,7 +18,9 @@ MOST_BYTES = 1_000_000
 LONGEST_LABEL = 200
 
 # What the first row of a file may consist of when it names no person.
-HEADINGS = frozenset("name person label email e-mail mail class group first last surname first_name last_name".split())
+HEADINGS = frozenset(
+    {"name", "first name", "last name", "surname", "person", "label", "class", "group", "email", "e-mail"}
+)
 # They turn the reading direction of what follows; the marks that scripts from right to left need are others.
 TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
@@ -85,9 +87,10 @@ def lines_of_csv(text: str) -> list[str]:
     first_line = text.partition("\n")[0]
     delimiter = max(",;\t", key=first_line.count)
     rows = [
-        [" ".join(cell.split()) for cell in row] for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+        [" ".join(cell.split()) for cell in row]
+        for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     ]
-    if rows and {cell.lower().replace(" ", "_") for cell in rows[0]} <= HEADINGS:
+    if rows and {cell.lower() for cell in rows[0]} <= HEADINGS:
         del rows[0]
     return [", ".join(filter(None, row)) for row in rows]
 

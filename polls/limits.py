@@ -4,6 +4,7 @@ Counted in the memory of each process, so that a vote costs no second round trip
 is up to that many times higher, and a restart forgets. It slows down scripts; what must hold is held by the database.
 """
 
+import math
 import time
 from collections.abc import Mapping
 from functools import cache
@@ -69,4 +70,4 @@ def address_of(meta: Mapping[str, Any]) -> str:
 def _seconds_to_wait(action: str, meta: Mapping[str, Any]) -> int:
     item = RateLimitItemPerMinute(settings.LIMITS_PER_MINUTE[action])
     reset_time, _ = _limiter().get_window_stats(item, action, address_of(meta))
-    return max(1, round(reset_time - time.time()))
+    return max(1, math.ceil(reset_time - time.time()))

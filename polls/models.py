@@ -6,7 +6,7 @@ from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
-from django.db.models.functions import Now
+from django.db.models.functions import Now, Right
 from django.urls import reverse
 from django.utils.text import slugify
 
@@ -89,7 +89,10 @@ class Poll(models.Model):
                 violation_error_message="A poll closes after it has opened.",
             ),
         )
-        indexes = (models.Index(name="polls_poll_newest", fields=["-opens_at", "-id"]),)
+        indexes = (
+            models.Index(name="polls_poll_newest", fields=["-opens_at", "-id"]),
+            models.Index(Right("slug", 10), name="polls_poll_code"),  # the short address
+        )
 
     def __str__(self) -> str:
         return self.title
@@ -181,6 +184,10 @@ class Invite(models.Model):
 
     class Meta:
         ordering = ("id",)
+        constraints = (
+            # A second invitation for a person would be a second vote.
+            models.UniqueConstraint(name="polls_invite_label", fields=["poll", "label"], condition=~Q(label="")),
+        )
 
     def __str__(self) -> str:
         return self.label or f"invitation {self.pk}"
@@ -291,3 +298,16 @@ class Event(models.Model):
 
     def __str__(self) -> str:
         return f"{self.action} by {self.actor}"
+
+
+class Pool(models.Model):
+    """The connection pool's page in the admin, and the permission to see it. It has no table."""
+
+    class Meta:
+        managed = False
+        default_permissions = ("view",)
+        verbose_name = "connection pool"
+        verbose_name_plural = "connection pool"
+
+    def __str__(self) -> str:
+        return "connection pool"

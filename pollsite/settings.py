@@ -31,6 +31,7 @@ CSRF_COOKIE_SECURE = HTTPS
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
 SECURE_HSTS_PRELOAD = HTTPS
+SECURE_REDIRECT_EXEMPT = ["^healthz$", "^readyz$", "^metrics$"]  # asked for from beside, not through the proxy
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 
 INSTALLED_APPS = [
@@ -50,6 +51,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -92,6 +94,23 @@ POLLS_POOL: dict[str, Any] = {
     "timeout": env.float("POOL_TIMEOUT", default=5.0),
 }
 
+# How often one address may do something in a minute, per process; 0 is no limit.
+LIMITS_PER_MINUTE = {
+    "votes": env.int("VOTES_PER_MINUTE", default=1000),
+    "guesses": env.int("INVITE_GUESSES_PER_MINUTE", default=30),
+    "sign_ups": env.int("SIGN_UPS_PER_MINUTE", default=30),
+}
+# The header in which a proxy of ours says who asks. Empty: there is none, and such headers are believed from nobody.
+CLIENT_ADDRESS_HEADER = env.str("CLIENT_ADDRESS_HEADER", default="")
+
+# Where each process says what its pool does, for pool_status, /metrics and the admin.
+POOL_STATE_DIR = env.str("POOL_STATE_DIR", default="") or str(BASE_DIR / "var" / "pools")
+# Addresses and networks that may ask for /metrics; nobody may who comes through a proxy.
+METRICS_ALLOWED = env.list("METRICS_ALLOWED", default=[])
+# How gunicorn.conf.py serves the site: each thread may want a connection of the pool and one of the ORM.
+WEB_CONCURRENCY = env.int("WEB_CONCURRENCY", default=2)
+WEB_THREADS = env.int("WEB_THREADS", default=8)
+
 # Django's own default writes errors of a production site into mails only.
 LOGGING = {
     "version": 1,
@@ -116,6 +135,7 @@ AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contri
 AXES_FAILURE_LIMIT = 10
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_CLIENT_IP_CALLABLE = "polls.views.limited.client_address"
 AXES_RESET_ON_SUCCESS = True
 AXES_LOCKOUT_TEMPLATE = "429.html"
 AXES_DISABLE_ACCESS_LOG = True
@@ -133,11 +153,17 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 
+# Whether visitors may make an account, with which they vote and make polls.
+SIGN_UP = env.bool("SIGN_UP", default=True)
 LOGIN_URL = "login"
-LOGIN_REDIRECT_URL = "poll-list"
+LOGIN_REDIRECT_URL = "my-polls"
 LOGOUT_REDIRECT_URL = "poll-list"
 
 LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("de", "Deutsch"), ("es", "Español"), ("fr", "Français"), ("ar", "العربية")]
+LANGUAGE_COOKIE_AGE = 31_536_000
+LANGUAGE_COOKIE_HTTPONLY = True
+LANGUAGE_COOKIE_SECURE = HTTPS
 TIME_ZONE = env.str("TIME_ZONE", default="UTC")
 USE_I18N = True
 USE_TZ = True

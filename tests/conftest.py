@@ -8,6 +8,7 @@ import pytest
 from django.apps import apps
 from psycopg2.extensions import connection as Connection
 
+from polls import limits
 from polls.apps import connect
 
 
@@ -15,6 +16,12 @@ class MadePoll(NamedTuple):
     id: int
     slug: str
     options: list[int]
+
+
+@pytest.fixture(autouse=True)
+def forget_what_was_counted() -> None:
+    """All tests come from one address."""
+    limits.forget()
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,8 @@
 """Fixtures for tests of the pool. A plugin: `pytest_plugins = ("tests.pool_fixtures",)`."""
 
+import _thread
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -20,7 +23,7 @@ def _server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def server(_server: Server) -> Server:
+def server(_server: Server, _renewals_can_be_traced: None) -> Server:
     """The private server, running."""
     if _server.process is None:
         _server.start()
@@ -49,3 +52,17 @@ def make_pool(server: Server, request: pytest.FixtureRequest) -> Iterator[Callab
     for pool in pools:
         pool.close(0)
         wait_until(lambda pool=pool: pool.get_stats()["pool_size"] == 0)
+
+
+@pytest.fixture
+def _renewals_can_be_traced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let coverage see the threads of renewals, which threading does not know of."""
+
+    def start_traced(function: Callable[..., Any], arguments: tuple[Any, ...]) -> int:
+        def traced() -> None:
+            sys.settrace(threading.gettrace())
+            function(*arguments)
+
+        return _thread.start_new_thread(traced, ())
+
+    monkeypatch.setattr("polls.pool.renewal.start_new_thread", start_traced)

@@ -53,6 +53,7 @@ class Server:
             "unix_socket_directories": self.folder,
             "fsync": "off",
             "max_connections": 60,
+            "max_prepared_transactions": 1,
             "log_min_messages": "fatal",
         }
         settings = itertools.chain.from_iterable(("-c", f"{name}={value}") for name, value in options.items())
@@ -115,6 +116,11 @@ class Server:
         """The backends of the connections with this application_name."""
         statement = "SELECT pid FROM pg_stat_activity WHERE application_name = %s ORDER BY pid"
         return [pid for (pid,) in self.run(statement, name)]
+
+    def is_busy(self, name: str) -> bool:
+        """Whether a connection with this application_name runs a query."""
+        statement = "SELECT 1 FROM pg_stat_activity WHERE application_name = %s AND state = 'active'"
+        return self.run(statement, name) != []
 
     def kill(self, pid: int) -> None:
         """End a backend, and wait until it is gone."""

@@ -42,7 +42,7 @@ def test_signing_in_leads_back_to_the_poll(client, make_poll, django_user_model)
 def test_signing_in_leads_to_this_site_only(client, django_user_model, transactional_db, target):
     django_user_model.objects.create_user("ann", password="correct horse")
     response = client.post("/accounts/login/", {"username": "ann", "password": "correct horse", "next": target})
-    assert response["Location"] == "/"
+    assert response["Location"] == "/mine/"
 
 
 def test_one_vote_per_account_from_whichever_browser(make_poll, users, sql):
@@ -220,7 +220,7 @@ def test_correction_shows_and_keeps_the_hash(client, conn, make_poll, vote, sql)
     assert (ballot.poll.title, ballot.options[0].text, ballot.seal.content_hash) == ("Tea?", "First option", before)
     assert ballot.seal.corrections == [("Tee?", "Tea?", "typo"), ("Option 1", "First option", "clearer")]
     page = text_of(client.get(f"/polls/{poll.slug}/"))
-    assert "<del><bdi>Tee?</bdi></del> <ins><bdi>Tea?</bdi></ins>: typo" in page
+    assert "<del><bdi>Tee?</bdi></del> <ins><bdi>Tea?</bdi></ins>: <bdi>typo</bdi>" in page
     assert before in page
 
 

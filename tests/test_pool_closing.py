@@ -42,12 +42,12 @@ def test_callers_who_wait_are_told_at_once(make_pool):
     conn = pool.getconn()
     caller = in_thread(pool.getconn, timeout=30)
     wait_until(lambda: pool.get_stats()["requests_waiting"] == 1)
-    closing = in_thread(pool.close, 5)
+    closing = in_thread(pool.close, 20)
     with pytest.raises(PoolClosed):
-        caller.get(1)
+        caller.get(4)
     assert closing.thread.is_alive()
     pool.putconn(conn)
-    closing.get(1)
+    closing.get(4)
 
 
 def test_whoever_waits_for_the_pool_to_fill_is_told_too(make_pool):
@@ -62,7 +62,7 @@ def test_whoever_waits_for_the_pool_to_fill_is_told_too(make_pool):
     wait_until(lambda: pool.get_stats()["pool_size"] == 1)
     pool.close(0)
     with pytest.raises(PoolClosed):
-        waiting.get(1)
+        waiting.get(4)
     allowed.set()
     wait_until(lambda: pool.get_stats()["pool_size"] == 0)
 
@@ -70,12 +70,12 @@ def test_whoever_waits_for_the_pool_to_fill_is_told_too(make_pool):
 def test_borrowers_may_finish(make_pool, server):
     pool = make_pool(1, 1)
     conn = pool.getconn()
-    closing = in_thread(pool.close, 5)
+    closing = in_thread(pool.close, 20)
     wait_until(lambda: pool.closed)
     assert select(conn) == 1
     conn.commit()
     pool.putconn(conn)
-    closing.get(2)
+    closing.get(4)
     assert server.backends(pool._options.name) == []
 
 
@@ -87,13 +87,13 @@ def test_queries_that_do_not_end_in_time_are_cancelled(make_pool, server):
             select(conn, "SELECT pg_sleep(30)")
 
     borrower = in_thread(query)
-    wait_until(lambda: server.run("SELECT 1 FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(30)'"))
+    wait_until(lambda: server.is_busy(pool._options.name))
     started = time.monotonic()
     pool.close(0.1)
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 5
     with pytest.raises(psycopg2.errors.QueryCanceled):
-        borrower.get(1)
-    assert server.backends(pool._options.name) == []
+        borrower.get(4)
+    wait_until(lambda: server.backends(pool._options.name) == [])  # the one that cancelled was there for a moment
 
 
 def test_a_late_return_closes_quietly(make_pool, server, monkeypatch, caplog):
@@ -137,11 +137,11 @@ def test_closeall_waits_for_nobody(make_pool, server):
     pool = make_pool(2, 2)
     conn = pool.getconn()
     borrower = in_thread(select, conn, "SELECT pg_sleep(30)")
-    wait_until(lambda: server.run("SELECT 1 FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(30)'"))
+    wait_until(lambda: server.is_busy(pool._options.name))
     started = time.monotonic()
     pool.closeall()
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 5
     with pytest.raises(psycopg2.Error):
-        borrower.get(1)
+        borrower.get(4)
     pool.putconn(conn)
     wait_until(lambda: server.backends(pool._options.name) == [])

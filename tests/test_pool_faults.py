@@ -3,6 +3,7 @@
 import ctypes
 import functools
 import gc
+import linecache
 import os
 import pickle
 import subprocess
@@ -17,7 +18,8 @@ import pytest
 from psycopg2.pool import PoolError
 
 import polls.pool
-from polls.pool import ConnectionPool, PoolTimeout, checkout, keeper
+from polls.pool import ConnectionPool, PoolClosed, PoolTimeout, checkout, keeper, ledger, renewal
+from polls.pool.slot import Slot
 from tests.servers import in_thread, wait_until
 
 pytest_plugins = ("tests.pool_fixtures",)
@@ -31,7 +33,7 @@ def select(conn, statement="SELECT 1"):
         return cursor.fetchone()[0]
 
 
-def use_all(pool, timeout=3):
+def use_all(pool, timeout=10):
     """Take every connection of the pool, use it, and give it back."""
     conns = [pool.getconn(timeout=timeout) for _ in range(pool.maxconn)]
     for conn in conns:
@@ -59,7 +61,7 @@ def test_a_dropped_connection_comes_back_within_a_second_with_a_warning(make_poo
     conn = pool.getconn()
     started = time.monotonic()
     del conn
-    with pool.connection(timeout=1) as conn:
+    with pool.connection(timeout=5) as conn:
         assert select(conn) == 1
     assert time.monotonic() - started < 1
     assert "was dropped, not returned" in caplog.text
@@ -77,7 +79,7 @@ def test_a_connection_dropped_in_a_cycle_comes_back_when_it_is_collected(make_po
     holder.itself, holder.conn = holder, pool.getconn()
     del holder
     gc.collect()
-    with pool.connection(timeout=1):
+    with pool.connection(timeout=5):
         pass
 
 
@@ -101,27 +103,37 @@ class Bolt(BaseException):
 
 
 def strike_at(nth, action):
-    """Call `action`, and raise Bolt at the nth line it comes to in the pool's code. Whether there was such a line."""
-    count = 0
+    """Call `action`, and raise Bolt at the nth line it comes to in the pool's code. Whether there was such a line.
+
+    Python raises asynchronous exceptions after a call or a jump back, so never between the body of a `with` and its
+    __exit__; a tracer could, when it is told of the line of the `with` for the second time.
+    """
+    count, entered = 0, set()
 
     def trace(frame, event, arg):
         nonlocal count
         if not frame.f_code.co_filename.startswith(POOL_FOLDER):
             return None
         if event in ("line", "return"):
+            if linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip().startswith("with "):
+                place = (id(frame), frame.f_lineno)
+                entered.symmetric_difference_update({place})
+                if place not in entered:
+                    return trace
             count += 1
             if count == nth:
                 sys.settrace(None)
                 raise Bolt
         return trace
 
+    others = sys.gettrace()
     sys.settrace(trace)
     try:
         action()
     except Bolt:
         pass
     finally:
-        sys.settrace(None)
+        sys.settrace(others)
     return count >= nth
 
 
@@ -167,26 +179,23 @@ def test_an_exception_at_any_line_loses_no_slot_and_holds_no_lock(make_pool, act
     assert pool.get_stats()["requests_waiting"] == 0
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # from a line of a destructor
 def test_an_exception_at_any_line_of_a_renewal_loses_no_slot(make_pool, monkeypatch):
-    """The renewal's thread runs its code in this one, so that it can be traced."""
-    pool = make_pool(1, 1)
+    """Renewals run in this thread, so that they can be traced; nobody else tends the pool."""
     inline = []
-    monkeypatch.setattr("polls.pool.renewal._thread.start_new_thread", lambda run, arguments: inline.append(run))
-
-    def run_inline():
-        while inline:
-            inline.pop(0)()
-
-    strikes = 0
-    while True:
-        pool._retire()
-        keeper.tend(pool)
-        struck = strike_at(strikes + 1, run_inline)
-        inline.clear()
-        if not struck:
-            break
-        strikes += 1
-        wait_until(lambda: keeper.tend(pool) and (run_inline() or pool.get_stats()["pool_available"] == 1))
+    monkeypatch.setattr(polls.pool.pool, "ensure_keeper", lambda pool: None)
+    pool = make_pool(1, 1)
+    strikes, struck = 0, True
+    while struck:
+        with monkeypatch.context() as patch:
+            patch.setattr(renewal, "start_new_thread", lambda run, arguments: inline.append(run))
+            pool._retire()
+            keeper.tend(pool)
+            struck = strike_at(strikes + 1, lambda: inline.pop()())
+            inline.clear()
+        strikes += struck
+        wait_until(lambda: keeper.tend(pool) and pool.get_stats()["pool_available"] == 1)
+        assert pool.get_stats()["pool_size"] == 1
     assert strikes > 30
 
 
@@ -261,7 +270,7 @@ def test_a_descriptor_that_cannot_be_had_is_tried_for_again(make_pool, monkeypat
 
     pool = make_pool(1, 1, max_use=0.1)
     conn = pool.getconn()
-    monkeypatch.setattr(keeper.os, "dup", dup)
+    monkeypatch.setattr("polls.pool.slot.os.dup", dup)
     with pytest.raises(psycopg2.OperationalError):
         wait_until(lambda: time.sleep(0.05) or select(conn) != 1)
     pool.putconn(conn)
@@ -394,7 +403,7 @@ import time; print(time.time())
         check=True,
         cwd=Path(__file__).parent.parent,
     )
-    assert time.time() - float(run.stdout) < 0.5
+    assert time.time() - float(run.stdout) < 2
     assert run.stderr == ""
 
 
@@ -409,3 +418,248 @@ def test_a_key_or_a_dropped_handle_under_maxconn_one_is_no_deadlock(make_pool):
         caller.get()
     pool.putconn(conn)
     use_all(pool)
+
+
+# Moments that cannot be waited for, arranged
+
+
+def test_an_exception_between_taking_a_connection_and_giving_it_closes_it(make_pool):
+    def strike(timeout):
+        raise Bolt
+
+    pool = make_pool(1, 1)
+    with pool.connection():
+        pass
+    [(_, slot)] = pool._idle
+    slot.poll = strike
+    with pytest.raises(Bolt):
+        pool.getconn()
+    use_all(pool)
+    assert slot not in pool._slots
+
+
+def test_an_exception_inside_a_return_closes_the_connection(make_pool):
+    def strike(conn):
+        if conn is first:
+            raise Bolt
+
+    pool = make_pool(1, 1, reset=strike)
+    for key in (None, "key"):
+        first = pool.getconn(key)
+        with pytest.raises(Bolt):
+            pool.putconn(first)
+        use_all(pool)
+
+
+def test_a_caller_who_joins_as_the_connection_is_laid_down_is_served(make_pool):
+    class Racing(list):
+        def append(self, entry):
+            callers.append(in_thread(pool.getconn))
+            wait_until(lambda: pool.get_stats()["requests_waiting"] == 1)
+            super().append(entry)
+
+    callers = []
+    pool = make_pool(1, 1)
+    conn = pool.getconn()
+    pool._idle = Racing()
+    pool.putconn(conn)
+    assert callers[0].get(1) is conn
+    pool._idle = []
+    pool.putconn(conn)
+
+
+def test_a_key_is_served_from_the_idle(make_pool):
+    pool = make_pool(1, 1)
+    with pool.connection() as conn:
+        pass
+    assert pool.getconn("key") is conn
+    pool.putconn(conn)
+
+
+def test_a_stale_connection_in_hand_as_the_pool_closes_is_closed(make_pool):
+    def poll(timeout):
+        pool.close(0)
+        return [(0, 0)]
+
+    pool = make_pool(1, 1)
+    with pool.connection():
+        pass
+    [(_, slot)] = pool._idle
+    slot.poll = poll
+    with pytest.raises(PoolClosed):
+        pool.getconn()
+    wait_until(lambda: pool.get_stats()["pool_size"] == 0)
+
+
+def test_a_suspected_connection_that_is_dead_tells_nothing_new(make_pool, server):
+    pool = make_pool(2, 2)
+    pool.open(wait=True)
+    (_, first), (_, second) = pool._idle
+    first.due_ns = 0
+    due = second.due_ns
+    server.kill(first.pid)
+    pool._wake.put(None)
+    wait_until(lambda: pool.get_stats()["connections_lost"] == 1)
+    assert second.due_ns == due
+
+
+def test_a_connection_cut_while_it_is_pinged_is_not_lent(make_pool):
+    pool = make_pool(1, 1)
+    with pool.connection() as conn:
+        pass
+    [(_, slot)] = pool._idle
+    poll, slot.due_ns = slot.poll, 0
+
+    def cut_meanwhile(timeout):
+        if slot.state == "checking":
+            slot.state = "cut"
+        return poll(timeout)
+
+    slot.poll = cut_meanwhile
+    with pool.connection() as other:
+        assert other is not conn
+
+
+def test_a_connection_that_does_not_close_is_given_up(make_pool, monkeypatch, server):
+    allowed = threading.Event()
+
+    class Stuck(psycopg2.extensions.connection):
+        def close(self):
+            allowed.wait(10)
+            super().close()
+
+    monkeypatch.setitem(keeper.LIMITS_NS, "closing", 100_000_000)
+    pool = make_pool(1, 1, connection_factory=Stuck)
+    conn = pool.getconn()
+    pool.putconn(conn, close=True)
+    with pool.connection() as other:
+        assert other is not conn
+        wait_until(lambda: len(server.backends(pool._options.name)) == 1)
+    allowed.set()
+    wait_until(lambda: conn.closed)
+    use_all(pool)
+
+
+def test_a_slot_is_given_up_while_the_server_is_down(make_pool, server):
+    pool = make_pool(1, 1, timeout=0.2)
+    conn = pool.getconn()
+    server.stop()
+    try:
+        pool._down = True
+        pool.putconn(conn, close=True)
+        wait_until(lambda: pool.get_stats()["connections_errors"] > 0)
+        assert pool._prober in pool._slots
+    finally:
+        server.start()
+    use_all(pool)
+
+
+def test_a_fork_leaves_the_books_of_the_parents_connections_behind(make_pool):
+    """What a child does first, done here, where it can be watched."""
+    pool = make_pool(1, 2)
+    conn = pool.getconn()
+    loan = pool.connection()
+    loan._conn = conn
+    select(conn)
+    pool._after_fork()
+    assert pool.get_stats()["pool_size"] == 0
+    loan.__exit__(None, None, None)
+    pool.putconn(conn)
+    assert select(conn) == 1
+    conn.close()
+    with pytest.raises(PoolError):
+        pool.putconn(psycopg2.connect(conn.dsn))
+
+
+def test_every_pool_is_told_of_a_fork(monkeypatch):
+    class Told:
+        def _after_fork(self):
+            told.append(self)
+
+    told = []
+    monkeypatch.setattr(ledger, "_ledgers", {Told()})
+    ledger._after_fork_in_child()
+    assert len(told) == 1
+
+
+def test_a_keeper_struck_after_its_pool_is_forgotten_has_no_successor():
+    class Struck:
+        def get(self, timeout):
+            raise Bolt
+
+    keeper.keep(lambda: None, Struck(), 0.1)
+
+
+def test_a_slot_without_a_connection_has_no_owner_and_no_events():
+    slot = Slot()
+    assert slot.owner() is None
+    assert slot.poll(0) == []
+
+
+def test_an_exception_before_a_connection_is_taken_takes_none(make_pool):
+    class Striking(list):
+        def pop(self):
+            raise Bolt
+
+    pool = make_pool(1, 1)
+    idle, pool._idle = pool._idle, Striking()
+    with pytest.raises(Bolt):
+        pool.getconn()
+    pool._idle = idle
+    use_all(pool)
+
+
+def test_an_exception_after_a_connection_is_laid_down_leaves_it_there(make_pool, monkeypatch):
+    def strike():
+        pool.closed = False
+        raise Bolt
+
+    pool = make_pool(1, 1)
+    conn = pool.getconn()
+    monkeypatch.setattr(pool, "_settle", strike)
+    pool.closed = True
+    with pytest.raises(Bolt):
+        pool.putconn(conn)
+    assert pool.getconn() is conn
+    pool.putconn(conn)
+
+
+def test_a_connection_on_its_way_back_is_not_cut(make_pool):
+    pool = make_pool(1, 1, max_use=0.05)
+    conn = pool.getconn()
+    slot = pool._out.pop(id(conn))  # as putconn does first
+    time.sleep(0.06)
+    keeper.tend(pool)
+    assert select(conn) == 1
+    conn.rollback()
+    pool._out[id(conn)] = slot
+    pool.putconn(conn)
+
+
+def test_a_first_connection_to_a_server_that_was_down_is_the_probers(make_pool):
+    pool = make_pool(1, 1)
+    pool._down = True
+    with pool.connection():
+        assert not pool._down
+
+
+def test_a_connection_that_looks_well_and_fails_its_ping_is_replaced(make_pool, server):
+    pool = make_pool(1, 1)
+    with pool.connection() as conn:
+        pass
+    [(_, slot)] = pool._idle
+    slot.due_ns, slot.poll = 0, lambda timeout: []
+    with pool._lock:  # keeps the keeper from finding it first
+        server.kill(slot.pid)
+        caller = in_thread(pool.getconn)
+    other = caller.get()
+    assert other is not conn
+    pool.putconn(other)
+
+
+def test_a_connection_that_is_gone_leaves_no_number_that_another_could_be_taken_for(make_pool):
+    pool = make_pool(1, 1)
+    conn = pool.getconn()
+    assert pool._out
+    del conn
+    assert not pool._out

@@ -3,6 +3,7 @@
 import contextlib
 import threading
 import time
+from select import select as select_ready
 
 import psycopg2
 import pytest
@@ -42,7 +43,7 @@ def test_a_restart_while_idle_costs_no_caller_an_error(make_pool, server):
     started = time.monotonic()
     with pool.connection() as conn:
         assert select(conn) == 1
-    assert time.monotonic() - started < 0.5
+    assert time.monotonic() - started < 2
     wait_until(lambda: pool.get_stats()["pool_available"] == 8)
 
 
@@ -52,8 +53,9 @@ def test_a_restart_is_got_over_without_anybodys_help(make_pool, server):
     wait_until(lambda: pool.get_stats()["pool_size"] < 4 and pool.get_stats()["connections_errors"] > 0)
     server.start()
     started = time.monotonic()
+    wait_until(lambda: pool.get_stats()["pool_available"] > 0)
+    assert time.monotonic() - started < 0.25
     wait_until(lambda: pool.get_stats()["pool_available"] == 4)
-    assert time.monotonic() - started < 0.5
 
 
 def test_while_the_server_is_down_one_prober_tries_and_callers_learn_the_cause(make_pool, server):
@@ -65,7 +67,7 @@ def test_while_the_server_is_down_one_prober_tries_and_callers_learn_the_cause(m
             with pytest.raises(PoolTimeout, match=r"No such file|refused") as raised:
                 caller.get()
             assert isinstance(raised.value.__cause__, psycopg2.OperationalError)
-            assert caller.seconds < 0.8
+            assert caller.seconds < 1.5
         states = [row["state"] for row in pool.status()]
         assert states.count("connecting") <= 1
         before = pool.get_stats()["connections_num"]
@@ -75,7 +77,7 @@ def test_while_the_server_is_down_one_prober_tries_and_callers_learn_the_cause(m
         server.start()
     waited = time.monotonic()
     pool.putconn(pool.getconn())
-    assert time.monotonic() - waited < 0.4
+    assert time.monotonic() - waited < 1
 
 
 def test_nobody_probes_for_a_pool_that_needs_nothing(make_pool, server):
@@ -119,6 +121,8 @@ def test_a_notification_in_the_socket_is_no_reason_to_discard(make_pool, server)
         select(conn, "LISTEN channel")
         pid = conn.info.backend_pid
     server.run("SELECT pg_notify('channel', 'hello')")
+    readable, _, _ = select_ready([conn], [], [], 10)
+    assert readable
     with pool.connection() as conn:
         assert conn.info.backend_pid == pid
         assert [notify.payload for notify in conn.notifies] == ["hello"]
@@ -271,8 +275,8 @@ def test_a_query_on_a_silent_server_ends_after_max_use(make_pool, server, caplog
     with server.silence():
         query = in_thread(select, conn)
         with pytest.raises(psycopg2.OperationalError):
-            query.get(3)
-        assert query.seconds < 1.5
+            query.get(5)
+        assert query.seconds < 3
         assert pool.status()[0]["state"] == "cut"
         pool.putconn(conn)
         wait_until(lambda: conn.closed)

@@ -9,6 +9,8 @@ import pytest
 from psycopg2.pool import PoolError
 
 from polls.pool import PoolTimeout, TooManyRequests
+from polls.pool.ledger import Waiter
+from polls.pool.slot import Borrower
 from tests.servers import in_thread, wait_until
 
 pytest_plugins = ("tests.pool_fixtures",)
@@ -58,9 +60,10 @@ def test_a_timeout_says_why(make_pool):
     with pytest.raises(PoolTimeout) as raised:
         caller.get()
     message = str(raised.value)
-    assert 0.1 <= caller.seconds < 0.4
+    assert 0.1 <= caller.seconds < 1
     assert "size 1 of 1, 1 in use, 1 waiting" in message
-    assert f"held longest by thread {threading.current_thread().name}, for 0.1 s, taken at {__file__}:" in message
+    assert f"held longest by thread {threading.current_thread().name}, for 0." in message
+    assert f" s, taken at {__file__}:" in message
     pool.putconn(conn)
     assert pool.get_stats()["requests_waiting"] == 0
 
@@ -72,7 +75,7 @@ def test_without_time_a_caller_gets_what_is_idle_or_fails_at_once(make_pool):
     caller = in_thread(pool.getconn, timeout=0)
     with pytest.raises(PoolTimeout):
         caller.get()
-    assert caller.seconds < 0.1
+    assert caller.seconds < 1
     pool.putconn(conn)
     with pytest.raises(ValueError, match="timeout"):
         in_thread(pool.getconn, "key", -1).get()
@@ -128,7 +131,7 @@ def test_a_nested_checkout_that_would_wait_for_itself_names_both_places(make_poo
     started = time.monotonic()
     with pytest.raises(PoolError) as raised:
         pool.getconn()
-    assert time.monotonic() - started < 0.1
+    assert time.monotonic() - started < 2
     assert str(raised.value).count(__file__) == 2
     assert not isinstance(raised.value, PoolTimeout)
     for conn in conns:
@@ -151,13 +154,13 @@ def slow_connect(seconds, *args, **kwargs):
 
 
 def test_a_burst_connects_in_parallel(make_pool):
-    pool = make_pool(1, 8, connect=functools.partial(slow_connect, 0.1))
+    pool = make_pool(1, 8, connect=functools.partial(slow_connect, 0.4))
     pool.open(wait=True)
     started = time.monotonic()
     callers = [in_thread(pool.getconn) for _ in range(8)]
     conns = {caller.get() for caller in callers}
     assert len(conns) == 8
-    assert time.monotonic() - started < 0.3
+    assert time.monotonic() - started < 1.6  # one after the other would be 2.8
     for conn in conns:
         pool.putconn(conn)
 
@@ -204,17 +207,17 @@ def test_the_deadline_covers_connecting_to_a_black_hole(make_pool, server, proxy
     caller = in_thread(pool.getconn, timeout=0.3)
     with pytest.raises(PoolTimeout, match="size 1 of 1, 0 in use"):
         caller.get()
-    assert 0.3 <= caller.seconds < 0.6
+    assert 0.3 <= caller.seconds < 1.8
     proxy.swallowing.clear()
     pool.putconn(pool.getconn(timeout=5))
 
 
 def test_the_deadline_covers_a_slow_configure(make_pool):
-    pool = make_pool(0, 1, configure=lambda conn: time.sleep(0.4))
+    pool = make_pool(0, 1, configure=lambda conn: time.sleep(1.5))
     caller = in_thread(pool.getconn, timeout=0.1)
     with pytest.raises(PoolTimeout):
         caller.get()
-    assert caller.seconds < 0.3
+    assert caller.seconds < 1
     pool.putconn(pool.getconn())
 
 
@@ -222,7 +225,7 @@ def test_a_configure_that_fails_is_told_and_leaves_nothing_open(make_pool, serve
     def configure(conn):
         raise ValueError("not configured")
 
-    pool = make_pool(0, 1, configure=configure, timeout=0.2)
+    pool = make_pool(0, 1, configure=configure, timeout=0.5)
     with pytest.raises(PoolTimeout, match="not configured") as raised:
         pool.getconn()
     assert isinstance(raised.value.__cause__, ValueError)
@@ -230,7 +233,7 @@ def test_a_configure_that_fails_is_told_and_leaves_nothing_open(make_pool, serve
 
 
 def test_a_configure_that_leaves_a_transaction_open_is_refused(make_pool):
-    pool = make_pool(0, 1, configure=lambda conn: conn.cursor().execute("SELECT 1"), timeout=0.2)
+    pool = make_pool(0, 1, configure=lambda conn: conn.cursor().execute("SELECT 1"), timeout=0.5)
     with pytest.raises(PoolTimeout, match="left a transaction open"):
         pool.getconn()
 
@@ -263,6 +266,60 @@ def test_without_threads_to_be_had_the_caller_connects_itself(make_pool, monkeyp
         raise RuntimeError("can't start new thread")
 
     pool = make_pool(0, 1)
-    monkeypatch.setattr("polls.pool.renewal._thread.start_new_thread", start_new_thread)
+    monkeypatch.setattr("polls.pool.renewal.start_new_thread", start_new_thread)
     with pool.connection() as conn:
         assert conn.closed == 0
+
+
+def test_whoever_had_a_connection_that_turned_out_dead_keeps_its_turn(make_pool, server):
+    first, allowed = threading.Event(), threading.Event()
+
+    def connect(*args, **kwargs):
+        assert not first.is_set() or allowed.wait(10)
+        first.set()
+        return psycopg2.connect(*args, **kwargs)
+
+    order = []
+
+    def borrow(number):
+        conn = pool.getconn()
+        order.append(number)
+        pool.putconn(conn)
+
+    def poll(timeout):
+        for number in (1, 2):
+            callers.append(in_thread(borrow, number))
+            waiting(pool, number)
+        slot.poll = look
+        return [(0, 0)]
+
+    callers = []
+    pool = make_pool(1, 1, connect=connect)
+    with pool.connection():
+        pass
+    [(_, slot)] = pool._idle
+    look, slot.poll = slot.poll, poll
+    server.kill(slot.pid)
+    with pool._lock:  # keeps the keeper from finding it first
+        callers.append(in_thread(borrow, 0))
+        wait_until(lambda: not pool._idle)
+    waiting(pool, 3)
+    allowed.set()
+    for caller in callers:
+        caller.get()
+    assert order == [0, 1, 2]
+
+
+def test_what_is_idle_goes_to_whoever_waits_and_not_to_a_newcomer(make_pool):
+    pool = make_pool(1, 1)
+    with pool.connection() as conn:
+        pass
+    waiter = Waiter(Borrower(0, None, 0, time.monotonic_ns()))
+    pool._queue.append(waiter)  # as between the moment a connection is laid down and the moment it is given
+    with pytest.raises(PoolTimeout):
+        pool.getconn(timeout=0)
+    assert waiter.conn is conn
+    for renewal in pool._withdraw(waiter):
+        renewal.start()
+    assert pool.getconn() is conn
+    pool.putconn(conn)

@@ -1,5 +1,5 @@
 """Django's admin."""
 
-from polls.admin import polls, votes
+from polls.admin import polls, pool, votes
 
-__all__ = ["polls", "votes"]
+__all__ = ["polls", "pool", "votes"]

@@ -94,6 +94,13 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ("id",),
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("label", ""), _negated=True),
+                        fields=("poll", "label"),
+                        name="polls_invite_label",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(

@@ -115,9 +115,9 @@ CREATE TRIGGER polls_correction_apply AFTER INSERT ON polls_correction
 -- What a text looks like: compatibility forms, case, spaces and invisible characters make no difference.
 CREATE FUNCTION polls_looks(text text)
 RETURNS text LANGUAGE sql IMMUTABLE STRICT AS $$
-    SELECT lower(btrim(regexp_replace(
-        regexp_replace(normalize(text, NFKC), '[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]', '', 'g'),
-        '\s+', ' ', 'g')))
+    SELECT lower(btrim(regexp_replace(visible, '\s+', ' ', 'g')))
+      FROM regexp_replace(normalize(text, NFKC), '[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]', '', 'g')
+           AS visible
 $$;
 
 CREATE UNIQUE INDEX polls_option_looks ON polls_option (poll_id, polls_looks(text));
@@ -146,8 +146,8 @@ $$;
 """
 
 REVERSE = """
-DROP FUNCTION polls_looks, polls_note_correction, polls_content_hash, polls_correct, polls_guard_content, polls_log_change,
-    polls_append_only, polls_actor CASCADE;
+DROP FUNCTION polls_looks, polls_note_correction, polls_content_hash, polls_correct, polls_guard_content,
+    polls_log_change, polls_append_only, polls_actor CASCADE;
 DROP TRIGGER IF EXISTS polls_option_guard_update ON polls_option;
 DROP TRIGGER IF EXISTS polls_option_guard ON polls_option;
 CREATE TRIGGER polls_option_guard BEFORE INSERT OR UPDATE OR DELETE ON polls_option

@@ -50,9 +50,12 @@ CREATE FUNCTION polls_make_secret()
 RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     secret CONSTANT bytea := polls_random_bytes();
+    commitment CONSTANT text := encode(polls_hash_again(secret, 100), 'hex');
 BEGIN
-    INSERT INTO polls_secret (poll_id, secret, commitment)
-    VALUES (NEW.id, secret, encode(polls_hash_again(secret, 100), 'hex'));
+    INSERT INTO polls_secret (poll_id, secret, commitment) VALUES (NEW.id, secret, commitment);
+    INSERT INTO polls_event (poll_id, at, actor, action, details)
+    VALUES (NEW.id, clock_timestamp(), polls_actor(), 'secret added',
+            jsonb_build_object('commitment', jsonb_build_array(NULL, commitment)));
     RETURN NULL;
 END
 $$;
@@ -164,6 +167,13 @@ BEGIN
     IF NEW.number <> (SELECT coalesce(max(number), 0) + 1 FROM polls_draw WHERE poll_id = NEW.poll_id) THEN
         PERFORM polls_refuse('polls_draw_number', 'Another draw was made meanwhile');
     END IF;
+    -- These two are constraints as well; here they are said in words.
+    IF NEW.number > 1 AND NEW.reason ~ '^\\s*$' THEN
+        PERFORM polls_refuse('polls_draw_again_with_reason', 'A draw after the first needs a reason');
+    END IF;
+    IF NEW.number > 99 THEN
+        PERFORM polls_refuse('polls_draw_most', 'A poll has at most 99 draws');
+    END IF;
     SELECT draw_source INTO source FROM polls_poll WHERE id = NEW.poll_id;
     IF source <> '' AND NEW.public_value ~ '^\\s*$' THEN
         PERFORM polls_refuse('polls_draw_public_value', 'The public value that was announced is missing');
@@ -221,6 +231,7 @@ DROP FUNCTION polls_guard_drawn, polls_draw_winner, polls_log_entries, polls_fre
 ALTER TABLE polls_entries DROP CONSTRAINT polls_entries_option_of_poll;
 ALTER TABLE polls_secret DROP CONSTRAINT polls_secret_poll, DROP CONSTRAINT polls_secret_committed;
 DROP TRIGGER polls_secret_append_only ON polls_secret;
+DROP TRIGGER polls_secret_kept ON polls_secret;
 DROP TRIGGER polls_entries_append_only ON polls_entries;
 DROP FUNCTION polls_hash_again;
 DELETE FROM polls_secret;

@@ -39,8 +39,10 @@ class Checkout(Ledger):
         PoolError where the thread would wait for connections that it holds itself.
         """
         frame = _getframe(1)
-        if frame.f_code is _ENTER:
+        code = frame.f_code
+        if code is _ENTER:
             frame = frame.f_back or frame
+            code = frame.f_code
         slot = None
         try:
             if key is None and not self._queue:
@@ -49,7 +51,7 @@ class Checkout(Ledger):
                 if now < slot.due_ns and now < slot.expires_ns and not slot.poll(0):
                     slot.since_ns = now
                     slot.thread = get_ident()
-                    slot.code = frame.f_code
+                    slot.code = code
                     slot.lasti = frame.f_lasti
                     slot.uses += 1
                     self._out[slot.number] = slot
@@ -60,7 +62,7 @@ class Checkout(Ledger):
             if slot is not None:
                 self._abandon(conn, slot, slot.uses)
             raise
-        waiter = Waiter(Borrower(get_ident(), frame.f_code, frame.f_lasti, monotonic_ns()))
+        waiter = Waiter(Borrower(get_ident(), code, frame.f_lasti, monotonic_ns()))
         if slot is not None:
             waiter.conn, waiter.slot = conn, slot
         return self._wait_for_one(waiter, key, timeout)
@@ -72,19 +74,16 @@ class Checkout(Ledger):
         Raises PoolError for a connection that is not out of this pool. `key` is not needed: the pool knows.
         """
         slot = self._out.pop(id(conn), None)  # from here on nobody else can return it
-        if slot is None or slot.owner() is not conn:
+        if slot is None:
             self._return_odd_one(conn, close)
             return
         uses = slot.uses
         try:
-            try:
-                clean = (
-                    conn.get_transaction_status() == TRANSACTION_STATUS_IDLE
-                    and client_settings(conn) == slot.settings
-                    and self._reset is None
-                )
-            except psycopg2.Error:
-                clean = False
+            clean = (
+                conn.get_transaction_status() == TRANSACTION_STATUS_IDLE
+                and client_settings(conn) == slot.settings
+                and self._reset is None
+            )
             now = monotonic_ns()
             slot.used_ns += now - slot.since_ns
             if clean and not close and not self._queue and now < slot.expires_ns:
@@ -181,6 +180,7 @@ class Checkout(Ledger):
                 slot.state = RETURNING if slot.state is KEYED else CLOSING
                 self._keyed = {key: other for key, other in self._keyed.items() if other is not slot}
                 slot.used_ns += monotonic_ns() - slot.since_ns
+                slot.since_ns = monotonic_ns()
         if slot is None and not self._is_inherited(conn):
             raise PoolError("this connection is not out of the pool: it is another's, or was returned already")
         if slot is not None:
@@ -286,9 +286,9 @@ class Loan:
     ) -> None:
         pool, conn = self._pool, self._conn
         del self._conn
-        if pool._is_inherited(conn):
-            return  # a child was forked inside the block; the transaction is the parent's
         try:
+            if pool._is_inherited(conn):
+                return  # a child was forked inside the block; the transaction is the parent's
             if error is None and not self._autocommit:
                 conn.commit()
             elif error is not None:

@@ -6,7 +6,6 @@ punctuality depends on the thread; when an exception ends it, it starts its succ
 
 import contextlib
 import logging
-import os
 import queue
 import select
 import threading
@@ -17,12 +16,12 @@ from typing import Final
 from polls.pool.ledger import Ledger
 from polls.pool.options import NEVER_NS, to_ns
 from polls.pool.renewal import Renewal, start_all
-from polls.pool.slot import CHECKING, CUT, GONE, HANGUP, KEYED, READY, RETURNING, Borrower, Slot, cut
+from polls.pool.slot import CHECKING, CLOSING, CUT, GONE, HANGUP, KEYED, READY, RETURNING, Borrower, Slot
 
 logger = logging.getLogger("polls.pool")
 
 TICK: Final = 0.5  # seconds
-PING_LIMIT_NS: Final = 2_000_000_000  # a ping that takes longer is cut
+LIMITS_NS: Final = {CHECKING: 2_000_000_000, CLOSING: 3_000_000_000}  # what takes longer is cut
 
 LENT: Final = frozenset({READY, KEYED, RETURNING})
 DROPPED: Final = "a connection of pool %r was dropped, not returned, by thread %s after %.1f s; it was taken at %s"
@@ -37,12 +36,11 @@ def tend(pool: Ledger) -> bool:
         # Decides what is overdue, lost or missing; all of it is carried out after the lock is released.
         now = time.monotonic_ns()
         leaks = _collect_leaks(pool, now)
-        renewals = [*_collect_lost(pool), *_collect_aged(pool, dead, now), *pool._plan()]
         overdue = _collect_overdue(pool, now)
+        renewals = [*_collect_lost(pool), *_collect_aged(pool, dead, now), *pool._plan()]
         left = bool(pool._slots) or not pool.closed
-    for fd, borrower in overdue:
-        cut(fd)
-        os.close(fd)
+    for slot, borrower in overdue:
+        slot.cut()
         if borrower is not None:
             leaks.append((OVERDUE, borrower))
     start_all(renewals)
@@ -66,10 +64,7 @@ def _find_dead(pool: Ledger) -> set[Slot]:
 
 def _collect_lost(pool: Ledger) -> list[Renewal]:
     """Slots whose connection or renewal is gone. The caller holds the lock."""
-    lost = [slot for slot in pool._slots if slot.owner() is None]
-    for slot in lost:
-        pool._out.pop(slot.number, None)
-    return [pool._entrust(slot, None, False) for slot in lost]
+    return [pool._entrust(slot, None, False) for slot in pool._slots if slot.owner() is None]
 
 
 def _collect_aged(pool: Ledger, dead: set[Slot], now: int) -> list[Renewal]:
@@ -85,21 +80,26 @@ def _collect_aged(pool: Ledger, dead: set[Slot], now: int) -> list[Renewal]:
     return renewals
 
 
-def _collect_overdue(pool: Ledger, now: int) -> list[tuple[int, Borrower | None]]:
-    """Duplicates of sockets to shut down, and of whom to say so, once. The caller holds the lock.
+def _collect_overdue(pool: Ledger, now: int) -> list[tuple[Slot, Borrower | None]]:
+    """Slots whose socket is to be shut down, and of whom to say so, once. The caller holds the lock.
 
-    A connection that is out is taken back first, so that it cannot be returned and lent again meanwhile. A slot's
-    socket is open as long as it is not CLOSING, but once the lock is released its number may be another file's.
+    A connection that is out is taken back first, so that it cannot be returned and lent again meanwhile. A slot whose
+    connection does not close is given up: an exception inside psycopg2 can leave a connection locked for ever.
     """
-    overdue: list[tuple[int, Borrower | None]] = []
+    overdue: list[tuple[Slot, Borrower | None]] = []
     held = set(pool._held())
-    for slot in pool._slots:
-        limit = to_ns(pool._options.max_use) if slot in held else PING_LIMIT_NS if slot.state is CHECKING else NEVER_NS
-        if now - slot.since_ns <= limit or (slot.state is READY and pool._out.pop(slot.number, None) is not slot):
+    max_use = to_ns(pool._options.max_use)
+    for slot in list(pool._slots):
+        limit = max_use if slot in held else LIMITS_NS.get(slot.state, NEVER_NS)
+        if now - slot.since_ns <= limit:
             continue
-        with contextlib.suppress(OSError):  # out of descriptors: the next tick tries again
-            overdue.append((os.dup(slot.fd), slot.borrower() if slot.state in LENT else None))
-        slot.state = CUT
+        if slot.state is READY and (slot.owner() is None or pool._out.pop(slot.number, None) is not slot):
+            continue  # lost, or returned in this moment
+        overdue.append((slot, slot.borrower() if slot.state in LENT else None))
+        if slot.state is CLOSING:
+            pool._drop(slot)
+        else:
+            slot.state = CUT
     return overdue
 
 
@@ -107,7 +107,7 @@ def _collect_leaks(pool: Ledger, now: int) -> list[tuple[str, Borrower]]:
     """What to say of whom about connections that were dropped or are held for too long. The caller holds the lock."""
     leaks = []
     for slot in pool._held():
-        dropped = slot.owner() is None
+        dropped = slot.owner() is None and slot.uses > 0
         lent = slot.state is not READY or slot.number in pool._out  # or on its way out or back
         overdue = now - slot.since_ns > to_ns(pool._options.leak_after)
         if dropped or (lent and overdue and slot.warned != slot.uses):

@@ -12,6 +12,7 @@ So an exception may strike between any two lines: what it interrupts drops its c
 `keeper.tend` finds the slot.
 """
 
+import functools
 import os
 import queue
 import threading
@@ -127,6 +128,7 @@ class Ledger(AbstractConnectionPool):
         """A caller goes with what it was given. Takes the lock."""
         with self._lock:
             # Decides that the connection is lent: from here on it can be returned, and taken away if it is overdue.
+            waiter.conn = waiter.slot = None
             self._counters.requests_wait_ns += time.monotonic_ns() - waiter.borrower.since_ns
             slot.take(waiter.borrower)
             if key is None:
@@ -162,7 +164,7 @@ class Ledger(AbstractConnectionPool):
         """Put a clean connection to rest or to its next use, or away if it is not wanted. The caller holds the lock."""
         if not self._is_worth_keeping(slot):
             return [self._entrust(slot, conn, False)]
-        slot.owner = weakref.ref(conn, self._wake.put)
+        slot.owner = weakref.ref(conn, functools.partial(_forget, self._out, self._wake, slot.number))
         slot.since_ns = time.monotonic_ns()
         slot.state = READY
         self._idle.append((conn, slot))
@@ -286,6 +288,8 @@ class Ledger(AbstractConnectionPool):
         with self._lock:
             # Decides whether the slot is still wanted, and keeps all but one away from a server that is down.
             slot = renewal.slot
+            if slot not in self._slots:
+                return False  # given up meanwhile
             probing = self._down and self._is_probing() and self._prober is not slot
             wanted = not probing and self._is_needed(slot)
             self._drop(slot)
@@ -332,6 +336,7 @@ class Ledger(AbstractConnectionPool):
             # Decides that the others are to be doubted.
             self._counters.connections_lost += 1
             slot.state = CLOSING
+            slot.since_ns = time.monotonic_ns()
             self._suspect(slot)
 
     def _plan_next(self) -> list[Renewal]:
@@ -360,6 +365,12 @@ class Ledger(AbstractConnectionPool):
                 self._gates.append(gate)
             if not gate.acquire(timeout=max(0.0, deadline - time.monotonic())):
                 return False
+
+
+def _forget(out: dict[int, Slot], wake: "queue.SimpleQueue[object]", number: int, reference: object) -> None:
+    """A connection is gone: its id() may soon be another's. Runs anywhere, in any thread, and so takes no lock."""
+    out.pop(number, None)
+    wake.put(None)
 
 
 _ledgers: "weakref.WeakSet[Ledger]" = weakref.WeakSet()

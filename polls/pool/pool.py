@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import logging
-import os
 import threading
 import time
 from types import TracebackType
@@ -15,20 +14,14 @@ from polls.pool.checkout import Checkout
 from polls.pool.errors import PoolClosed, PoolTimeout
 from polls.pool.keeper import ensure_keeper, tend
 from polls.pool.options import Configure, Connect, Options, Reset, check_seconds, check_size
-from polls.pool.renewal import start_all
-from polls.pool.slot import CHECKING, CLOSING, CONNECTING, HELD, KEYED, READY, cut
+from polls.pool.renewal import cancel_queries, start_all
+from polls.pool.slot import CHECKING, CLOSING, CONNECTING, HELD, KEYED, READY
 from polls.pool.stats import ConnectionStatus, Counters, PoolStats
 
 logger = logging.getLogger("polls.pool")
 
 CANCEL_LIMIT: Final = 2.0  # seconds that close() gives to cancelling, and then to those cancelled
 CHECK_LIMIT: Final = 3.0  # seconds that check() waits; a ping is cut after two
-
-CANCEL_QUERIES: Final = """
-SELECT pg_cancel_backend(pid)
-  FROM pg_stat_activity
- WHERE pid = ANY(%s) AND usename = current_user AND state <> 'idle'
-"""
 
 
 class ConnectionPool(Checkout):
@@ -124,10 +117,9 @@ class ConnectionPool(Checkout):
         self._cancel_queries()
         with self._lock:
             # Decides whose socket ends: that of everyone who still has a connection.
-            fds = [os.dup(slot.fd) for slot in self._held()]
-        for fd in fds:
-            cut(fd)
-            os.close(fd)
+            held = self._held()
+        for slot in held:
+            slot.cut()
 
     def __enter__(self) -> "ConnectionPool":
         self.open()
@@ -236,29 +228,13 @@ class ConnectionPool(Checkout):
         return sum(slot.state in HELD for slot in self._slots)
 
     def _cancel_queries(self) -> None:
-        """Cancel what borrowers are running, within a limit. The caller does not hold the lock.
-
-        Through a short connection of its own, which may be one more than `maxconn`: psycopg2's cancel() keeps all of
-        Python waiting while it connects.
-        """
+        """Cancel what borrowers are running, within a limit. The caller does not hold the lock."""
         with self._lock:
             # Decides whose queries: those of everyone who still has a connection.
             pids = [slot.pid for slot in self._held()]
-
-        def cancel() -> None:
-            try:
-                conn = self._make_connection()
-                try:
-                    conn.autocommit = True
-                    with conn.cursor() as curs:
-                        curs.execute(CANCEL_QUERIES, (pids,))
-                finally:
-                    conn.close()
-            except Exception as error:
-                logger.warning("pool %r cannot cancel the queries of its borrowers: %s", self._options.name, error)
-
         if pids:
-            canceller = threading.Thread(target=cancel, name=f"pool-{self._options.name}-cancel", daemon=True)
+            name = f"pool-{self._options.name}-cancel"
+            canceller = threading.Thread(target=cancel_queries, args=(self, pids), name=name, daemon=True)
             canceller.start()
             canceller.join(CANCEL_LIMIT)
 

@@ -1,13 +1,13 @@
 """One slot being made good, in a thread of its own: what is slow happens here, past nobody's deadline."""
 
-import _thread
 import logging
 import random
 import time
+from _thread import start_new_thread
 from typing import TYPE_CHECKING, Final
 
 import psycopg2
-from psycopg2.extensions import TRANSACTION_STATUS_IDLE, connection
+from psycopg2.extensions import TRANSACTION_STATUS_ACTIVE, TRANSACTION_STATUS_IDLE, connection, cursor
 
 from polls.pool.options import to_ns
 from polls.pool.slot import Slot
@@ -21,6 +21,12 @@ FIRST_PAUSE: Final = 0.01  # seconds between attempts while the server is down,
 LAST_PAUSE: Final = 0.2  # growing to this: the recovery is noticed within 250 ms
 GROWTH: Final = 1.25
 LIFETIME_JITTER: Final = 0.1  # connections made together do not end together
+
+CANCEL_QUERIES: Final = """
+SELECT pg_cancel_backend(pid)
+  FROM pg_stat_activity
+ WHERE pid = ANY(%s) AND usename = current_user AND state <> 'idle'
+"""
 
 
 class Renewal:
@@ -44,7 +50,7 @@ class Renewal:
         it the slot. This start is one call.
         """
         try:
-            _thread.start_new_thread(self.run, ())
+            start_new_thread(self.run, ())
         except RuntimeError:
             self.run()
 
@@ -52,6 +58,10 @@ class Renewal:
         """The whole of it. Nobody holds the lock."""
         conn, self.conn = self.conn, None
         if not (conn is not None and self.keep and self.revive(conn)):
+            if conn is not None and conn.closed == 0 and conn.get_transaction_status() == TRANSACTION_STATUS_ACTIVE:
+                # The server would go on with the query, and close() would wait for it.
+                if not cancel_queries(self.pool, [self.slot.pid]):
+                    self.slot.cut()
             self.slot.close(conn)
             del conn  # gone before another one is made
             if self.pool._may_connect(self):
@@ -111,3 +121,22 @@ def start_all(renewals: list[Renewal]) -> None:
     """Start what the ledger decided on. The caller does not hold the lock."""
     for renewal in renewals:
         renewal.start()
+
+
+def cancel_queries(pool: "Ledger", pids: list[int | None]) -> bool:
+    """Cancel what the backends of a pool are running. False if that cannot be done, and a warning that says why.
+
+    Through a short connection of its own, which may be one more than `maxconn`: psycopg2's cancel() keeps all of Python
+    waiting while it connects.
+    """
+    try:
+        conn = pool._make_connection()
+        try:
+            conn.autocommit = True
+            cursor(conn).execute(CANCEL_QUERIES, (pids,))
+        finally:
+            conn.close()
+    except Exception as error:
+        logger.warning("pool %r cannot cancel queries: %s", pool._options.name, error)
+        return False
+    return True

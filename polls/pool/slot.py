@@ -98,7 +98,7 @@ class Slot:
         self.state: str = CONNECTING
         self.owner: Callable[[], object] = _nobody
         self.pid: int | None = None
-        self.fd = -1  # a duplicate of the connection's socket: valid whatever becomes of the connection
+        self.fd = -1  # a duplicate of the connection's socket: open as long as the slot is there, come what may
         self.poll: Callable[[int], list[tuple[int, int]]] = _no_events
         self.settings: tuple[Any, ...] = ()
         self.encoding = ""
@@ -115,11 +115,13 @@ class Slot:
         self.lasti = 0
 
     def __del__(self) -> None:
-        if self.fd >= 0:
+        if getattr(self, "fd", -1) >= 0:  # it has none if an exception struck in the constructor
             os.close(self.fd)
 
     def attach(self, conn: connection) -> None:
         """Get to know a new connection."""
+        if self.fd >= 0:
+            os.close(self.fd)  # of an attempt that failed after it was connected
         self.fd = os.dup(conn.fileno())
         poller = select.poll()
         poller.register(self.fd, select.POLLIN | HANGUP)
@@ -190,21 +192,16 @@ class Slot:
     def close(self, conn: connection | None) -> None:
         """Close the connection and wait, within a limit, until the server has ended the session."""
         if conn is not None:
-            if conn.closed == 0 and conn.get_transaction_status() == psycopg2.extensions.TRANSACTION_STATUS_ACTIVE:
-                cut(self.fd)  # close() would wait for the query, and the socket ends it
             conn.close()
         if self.fd >= 0:
             hangup = select.poll()
             hangup.register(self.fd, HANGUP)
             hangup.poll(CLOSE_LIMIT_MS)
-            fd, self.fd = self.fd, -1
-            os.close(fd)
 
-
-def cut(fd: int) -> None:
-    """Shut a socket down, whoever waits on it: they get an error at once. Nothing is sent but the end of the stream."""
-    with socket.socket(fileno=os.dup(fd)) as sock, contextlib.suppress(OSError):
-        sock.shutdown(socket.SHUT_RDWR)
+    def cut(self) -> None:
+        """Shut the socket down, whoever waits on it: they get an error at once."""
+        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(self.fd)) as sock:
+            sock.shutdown(socket.SHUT_RDWR)
 
 
 def _nobody() -> None:

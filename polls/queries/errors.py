@@ -54,6 +54,10 @@ class PollFrozen(Exception):
     """Options and rules of a poll cannot change, and it cannot be deleted, once it has votes."""
 
 
+class WrongWindow(Exception):
+    """A poll that would close before it opens."""
+
+
 class OptionsAlike(Exception):
     """Two options of a poll look the same: but for case, spaces, invisible characters or their Unicode form."""
 
@@ -110,6 +114,7 @@ ERRORS: Mapping[str, type[Exception]] = {
     "polls_poll_kept": PollFrozen,
     "polls_option_frozen": PollFrozen,
     "polls_poll_drawn": PollFrozen,
+    "polls_poll_window": WrongWindow,
     "polls_draw_after_closing": PollNotClosed,
     "polls_draw_number": DrawOvertaken,
     "polls_draw_of_somebody": NobodyToDraw,

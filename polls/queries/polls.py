@@ -124,6 +124,17 @@ def get_poll(conn: Connection, slug: str, *, voters: Sequence[str] = ()) -> Ball
     return Ballot(PollRow(*poll), options, choices, make_seal(content_hash, commitment, corrections, drawn))
 
 
+FIND_SLUG = """
+SELECT slug FROM polls_poll WHERE right(slug, 10) = %(code)s AND opens_at IS NOT NULL ORDER BY id LIMIT 1
+"""
+
+
+def find_slug(conn: Connection, code: str) -> str | None:
+    """Return the address of the poll whose address ends in `code`, the random part of it; None where there is none."""
+    rows = fetch_all(conn, FIND_SLUG, code=code)
+    return str(rows[0][0]) if rows else None
+
+
 def make_seal(content_hash: str, commitment: str, corrections: list[list[str]] | None, drawn: int) -> Seal:
     """Return the seal of a poll from the columns that tell it."""
     return Seal(content_hash, commitment, [CorrectionRow(*correction) for correction in corrections or ()], drawn)

@@ -2,12 +2,14 @@
 
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.translation import gettext, ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
-from polls import queries, voters
+from polls import limits, metrics, queries, voters
 from polls.forms import BallotForm
-from polls.views.common import Viewer, pool, render_poll, see_other, texts_of, viewer_of
+from polls.views.common import Viewer, pool, render_poll, see_other, texts_of, viewer_of, when_visible
+from polls.views.limited import too_many_requests
 
 
 @never_cache
@@ -24,6 +26,8 @@ def _vote(request: HttpRequest, slug: str, viewer: Viewer) -> HttpResponse:
     form = BallotForm(request.POST)
     if not form.is_valid():
         return _ballot_page(request, slug, viewer, form=form)
+    if wait := limits.count("votes", request.META):
+        return too_many_requests(request, wait)
     try:
         _cast(slug, viewer, form.cleaned_data["choices"])
     except queries.PollNotFound:
@@ -36,7 +40,7 @@ def _vote(request: HttpRequest, slug: str, viewer: Viewer) -> HttpResponse:
 
 
 def _cast(slug: str, viewer: Viewer, choices: list[int]) -> None:
-    with pool().connection(autocommit=True) as conn:
+    with metrics.counted_vote(), pool().connection(autocommit=True) as conn:
         if viewer.invitation and viewer.invite:
             queries.cast_invited_vote(
                 conn,
@@ -95,6 +99,7 @@ def _ballot_page(
     context: dict[str, object] = {
         "options": options,
         "choice_rule": choice_rule(poll),
+        "when_visible": when_visible(poll),
         "chosen": texts_of(ballot.options, ballot.choices),
         "form": form,
         "sent": request.POST.getlist("choices") or [str(choice) for choice in ballot.choices or ()],
@@ -122,22 +127,30 @@ def _remember_browser(response: HttpResponse, browser_id: str) -> None:
 
 def choice_rule(poll: queries.PollRow) -> str:
     """Say in words how many options a ballot of this poll holds."""
+    numbers = {"fewest": poll.min_choices, "most": poll.max_choices}
+    if poll.max_choices == 1:
+        return gettext("Choose one option")
     if poll.min_choices == poll.max_choices:
-        return "Choose one option" if poll.max_choices == 1 else f"Choose {poll.max_choices} options"
-    if poll.min_choices == 1:
-        return f"Choose up to {poll.max_choices} options"
-    return f"Choose {poll.min_choices} to {poll.max_choices} options"
+        text = ngettext("Choose %(most)d option", "Choose %(most)d options", poll.max_choices)
+    elif poll.min_choices == 1:
+        text = ngettext("Choose up to %(most)d option", "Choose up to %(most)d options", poll.max_choices)
+    else:
+        text = ngettext(
+            "Choose %(fewest)d to %(most)d option", "Choose %(fewest)d to %(most)d options", poll.max_choices
+        )
+    return text % numbers
 
 
 def _what_to_mend(refusal: queries.VoteRefused, poll: queries.PollRow) -> str:
     if isinstance(refusal, queries.NotEntitled):
-        return {
+        if poll.audience == "link":
             # Without the cookie, each click of a double click would be somebody else.
-            "link": "Your browser had no voting cookie yet. It has one now: please vote again.",
-            "account": "You are not signed in any more. Sign in, and vote again.",
-        }.get(poll.audience, "Your invitation is not valid any more. Ask for another.")
+            return gettext("Your browser had no voting cookie yet. It has one now: please vote again.")
+        if poll.audience == "account":
+            return gettext("You are not signed in any more. Sign in, and vote again.")
+        return gettext("Your invitation is not valid any more. Ask for another.")
     if isinstance(refusal, queries.WrongChoiceCount):
         return f"{choice_rule(poll)}."
     if isinstance(refusal, queries.OptionRepeated):
-        return "An option was sent twice. Please choose again."
-    return "One of the options sent is none of this poll. Please choose again."
+        return gettext("An option was sent twice. Please choose again.")
+    return gettext("One of the options sent is none of this poll. Please choose again.")

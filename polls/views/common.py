@@ -6,9 +6,12 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from django.apps import apps
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from polls import queries, voters
+from polls.apps import Connector
 from polls.pool import ConnectionPool
 from polls.views.invitation import Invitation, invited
 
@@ -32,6 +35,12 @@ def pool() -> ConnectionPool:
     """Return the pool of this process."""
     connection_pool: ConnectionPool = apps.get_app_config("polls").pool  # type: ignore[attr-defined]
     return connection_pool
+
+
+def connector() -> Connector:
+    """Return what makes the pool's connections, and knows how that goes."""
+    found: Connector = apps.get_app_config("polls").connector  # type: ignore[attr-defined]
+    return found
 
 
 def viewer_of(request: HttpRequest, slug: str) -> Viewer:
@@ -60,11 +69,31 @@ def render_poll(
     request: HttpRequest, template: str, poll: queries.PollRow, context: dict[str, object], status: int = 200
 ) -> HttpResponse:
     """Render a page of a poll, with times in the poll's zone."""
+    context = {
+        "poll": poll,
+        "origin": request.build_absolute_uri("/")[:-1],
+        "short_url": request.build_absolute_uri(reverse("short", args=[code_of(poll.slug)])),
+        **context,
+    }
     with timezone.override(zone_of(poll)):
-        return render(request, template, {"poll": poll, **context}, status=status)
+        return render(request, template, context, status=status)
 
 
-def zone_of(poll: queries.PollRow) -> ZoneInfo | None:
+def code_of(slug: str) -> str:
+    """Return the random part of a poll's address: enough to find it."""
+    return slug[-10:]
+
+
+def when_visible(poll: queries.PollRow) -> str:
+    """Say in words who sees the results of a poll, and when."""
+    return {
+        "always": gettext("The results are shown to everybody, at any time."),
+        "voted": gettext("The results are shown to those who have voted."),
+        "closed": gettext("The results are shown after the poll has closed."),
+    }.get(poll.results, gettext("The results are shown to the owner of the poll."))
+
+
+def zone_of(poll: queries.PollRow | queries.OwnPoll) -> ZoneInfo | None:
     """Return the zone in which a poll's times are shown: its own, or None for the site's."""
     try:
         return ZoneInfo(poll.time_zone) if poll.time_zone else None

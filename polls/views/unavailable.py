@@ -7,7 +7,7 @@ from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from polls import queries
+from polls import metrics, queries
 
 logger = logging.getLogger("polls")
 
@@ -29,6 +29,7 @@ class DatabaseUnavailable:
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         if not isinstance(exception, (*queries.UNAVAILABLE, OperationalError, InterfaceError)):
             return None
+        metrics.count_refusal(exception)
         logger.error("503 for %s %s: %s", request.method, request.path, exception)
         response = render(request, "503.html", {"sent": request.method == "POST"}, status=503)
         response["Retry-After"] = str(RETRY_AFTER)

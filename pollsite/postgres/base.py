@@ -46,11 +46,12 @@ class DatabaseWrapper(base.DatabaseWrapper):
         settings = self.settings_dict
         return (settings["HOST"], str(settings["PORT"]), settings["NAME"] or "postgres", settings["USER"])
 
-    def connect_psycopg2(self, **overrides: Any) -> Psycopg2Connection:
+    def connect_psycopg2(self, *, start: bool = True, **overrides: Any) -> Psycopg2Connection:
         """Return a new psycopg2 connection to address(), with times in UTC and text in UTF-8.
 
         It is the caller's alone: the ORM does not know of it, and any thread may ask for one. `overrides` are
-        keywords of psycopg2.connect and win over the settings. Raises psycopg2.OperationalError.
+        keywords of psycopg2.connect and win over the settings. Without `start` an embedded server that is down stays
+        down. Raises psycopg2.OperationalError.
         """
         # Built from the settings, not by get_connection_params(): with psycopg 3 installed Django fills that for it.
         host, port, database, user = self.address()
@@ -61,7 +62,11 @@ class DatabaseWrapper(base.DatabaseWrapper):
             params["dbname"] = database
         params["client_encoding"] = "UTF8"
         params = {key: value for key, value in params.items() if value != ""} | overrides
-        connection: Psycopg2Connection = self._reach(lambda: psycopg2.connect(**params), psycopg2.OperationalError)
+        connection: Psycopg2Connection = (
+            self._reach(lambda: psycopg2.connect(**params), psycopg2.OperationalError)
+            if start
+            else psycopg2.connect(**params)
+        )
         # The server told its time zone while connecting: where it is UTC already this costs nothing. `options` in the
         # start-up packet would never cost anything, and PgBouncer refuses it.
         if connection.info.parameter_status("TimeZone") not in UTC_NAMES:

@@ -1,6 +1,7 @@
 """Start the site with nothing prepared: tables, sample polls, an administrator, static files, then gunicorn."""
 
 import fcntl
+import gc
 import secrets
 import sys
 
@@ -31,6 +32,7 @@ class Command(BaseCommand):
         # even when a stuck worker had to be killed.
         connections.close_all()
         self.stdout.flush()
+        gc.freeze()  # what is loaded by now stays shared, and a worker that ends need not go through it
         sys.argv = ["gunicorn", "--config", str(settings.BASE_DIR / "pollsite" / "gunicorn.conf.py")]
         wsgiapp.run()
 

@@ -1,0 +1,374 @@
+"""The pool beside its peers: psycopg2's own pool, psycopg_pool and SQLAlchemy's QueuePool, on a private PostgreSQL.
+
+Run with scripts/bench. Every figure is the median of rounds in which all take their turn, so that a machine with other
+work to do disturbs all of them alike. What costs no round trip is measured in CPU time, what does in wall time.
+"""
+
+import argparse
+import contextlib
+import logging
+import statistics
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import psycopg
+import psycopg2
+import psycopg_pool
+import sqlalchemy.exc
+from psycopg2.pool import ThreadedConnectionPool
+from sqlalchemy.pool import QueuePool
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from polls.pool import ConnectionPool
+from tests.servers import Server
+
+OURS, BARE, PSYCOPG, ALCHEMY = "ours", "psycopg2's pool", "psycopg_pool", "QueuePool"
+
+
+class Row(NamedTuple):
+    what: str
+    figures: dict[str, str]
+    goal: str
+    met: bool
+
+
+@contextlib.contextmanager
+def pools(server: Server, size: int, delay: float = 0.0, **checks: Any) -> Iterator[dict[str, Any]]:
+    """One pool of each kind, with one connection made, up to `size`."""
+
+    def connect() -> Any:
+        time.sleep(delay)
+        return psycopg2.connect(server.dsn())
+
+    class Slow(psycopg.Connection[Any]):
+        @classmethod
+        def connect(cls, *args: Any, **kwargs: Any) -> Any:
+            time.sleep(delay)
+            return super().connect(*args, **kwargs)
+
+    ours = ConnectionPool(1, size, connect=connect, timeout=60)
+    theirs = psycopg_pool.ConnectionPool(
+        server.dsn(), connection_class=Slow, min_size=1, max_size=size, timeout=60, open=True,
+        kwargs={"autocommit": True}, check=checks.get("check"),
+    )  # fmt: skip
+    alchemy = QueuePool(
+        connect, pool_size=size, max_overflow=0, timeout=60, pre_ping=checks.get("pre_ping", False),
+        dialect=checks.get("dialect"),
+    )  # fmt: skip
+    ours.open(wait=True)
+    theirs.wait()
+    alchemy.connect().close()
+    try:
+        yield {OURS: ours, PSYCOPG: theirs, ALCHEMY: alchemy}
+    finally:
+        ours.close()
+        theirs.close()
+        alchemy.dispose()
+
+
+def rounds(turns: dict[str, Callable[[], float]], count: int) -> dict[str, list[float]]:
+    """Let all take their turn, again and again. The first round is for warming up."""
+    results: dict[str, list[float]] = {name: [] for name in turns}
+    for number in range(count + 1):
+        for name, turn in turns.items():
+            result = turn()
+            if number:
+                results[name].append(result)
+    return results
+
+
+def ratio(results: dict[str, list[float]], one: str, other: str) -> float:
+    return statistics.median(mine / its for mine, its in zip(results[one], results[other], strict=True))
+
+
+def per_call(call: Callable[[], object], count: int, clock: Callable[[], int]) -> Callable[[], float]:
+    """Nanoseconds a call."""
+
+    def turn() -> float:
+        started = clock()
+        for _ in range(count):
+            call()
+        return (clock() - started) / count
+
+    return turn
+
+
+def block(pool: Any) -> Callable[[], None]:
+    def call() -> None:
+        with pool.connection():
+            pass
+
+    return call
+
+
+def microseconds(values: list[float]) -> str:
+    return f"{statistics.median(values) / 1000:.2f} µs"
+
+
+def checkouts(server: Server, count: int) -> Iterator[Row]:
+    with pools(server, 4) as three:
+        ours, theirs = three[OURS], three[PSYCOPG]
+        bare = ThreadedConnectionPool(1, 4, server.dsn())
+        results = rounds(
+            {
+                OURS: per_call(lambda: ours.putconn(ours.getconn()), 20_000, time.thread_time_ns),
+                BARE: per_call(lambda: bare.putconn(bare.getconn()), 20_000, time.thread_time_ns),
+                PSYCOPG: per_call(lambda: theirs.putconn(theirs.getconn()), 5_000, time.thread_time_ns),
+            },
+            count,
+        )
+        bare.closeall()
+        to_bare, to_theirs = ratio(results, OURS, BARE), ratio(results, OURS, PSYCOPG)
+        yield Row(
+            "getconn + putconn, uncontended, CPU",
+            {name: microseconds(values) for name, values in results.items()},
+            f"≤ 1.5 × psycopg2's: {to_bare:.2f}; ≤ 0.5 × psycopg_pool: {to_theirs:.2f}",
+            to_bare <= 1.5 and to_theirs <= 0.5,
+        )
+        results = rounds(
+            {
+                OURS: per_call(block(ours), 20_000, time.thread_time_ns),
+                PSYCOPG: per_call(block(theirs), 5_000, time.thread_time_ns),
+            },
+            count,
+        )
+        to_theirs = ratio(results, OURS, PSYCOPG)
+        yield Row(
+            "with pool.connection(), CPU",
+            {name: microseconds(values) for name, values in results.items()},
+            f"≤ 0.5 × psycopg_pool: {to_theirs:.2f}",
+            to_theirs <= 0.5,
+        )
+
+
+def checked_checkouts(server: Server, count: int) -> Iterator[Row]:
+    from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
+
+    dialect = PGDialect_psycopg2(dbapi=psycopg2)
+    check = psycopg_pool.ConnectionPool.check_connection
+    with pools(server, 4, check=check, pre_ping=True, dialect=dialect) as three:
+        ours, theirs, alchemy = three[OURS], three[PSYCOPG], three[ALCHEMY]
+        results = rounds(
+            {
+                OURS: per_call(lambda: ours.putconn(ours.getconn()), 20_000, time.monotonic_ns),
+                PSYCOPG: per_call(lambda: theirs.putconn(theirs.getconn()), 500, time.monotonic_ns),
+                ALCHEMY: per_call(lambda: alchemy.connect().close(), 500, time.monotonic_ns),
+            },
+            count,
+        )
+        to_theirs, to_alchemy = ratio(results, OURS, PSYCOPG), ratio(results, OURS, ALCHEMY)
+        yield Row(
+            "checked checkout (check_connection, pre_ping), wall",
+            {name: microseconds(values) for name, values in results.items()},
+            f"≤ 1/30 of each: 1/{1 / to_theirs:.0f}, 1/{1 / to_alchemy:.0f}",
+            to_theirs <= 1 / 30 and to_alchemy <= 1 / 30,
+        )
+
+
+def borrow(pool: Any) -> Any:
+    """A connection of any of the pools, as a context manager."""
+    if isinstance(pool, QueuePool):
+        return contextlib.closing(pool.connect())
+    return pool.connection(autocommit=True) if isinstance(pool, ConnectionPool) else pool.connection()
+
+
+class Contest(NamedTuple):
+    throughput: float
+    longest: float
+    jain: float
+
+
+def contend(pool: Any, seconds: float) -> Contest:
+    """Sixteen threads that select 1."""
+    counts, longest, stop, start = [0] * 16, [0.0] * 16, threading.Event(), threading.Barrier(17)
+
+    def work(number: int) -> None:
+        start.wait()
+        while not stop.is_set():
+            asked = time.monotonic()
+            with borrow(pool) as conn:
+                longest[number] = max(longest[number], time.monotonic() - asked)
+                if isinstance(pool, QueuePool):
+                    conn.dbapi_connection.autocommit = True
+                cursor = conn.cursor()
+                cursor.execute("SELECT 1")
+                cursor.fetchone()
+                cursor.close()
+            counts[number] += 1
+
+    workers = [threading.Thread(target=work, args=(number,)) for number in range(16)]
+    for worker in workers:
+        worker.start()
+    start.wait()
+    time.sleep(seconds)
+    stop.set()
+    for worker in workers:
+        worker.join()
+    jain = sum(counts) ** 2 / (16 * sum(count**2 for count in counts))
+    return Contest(sum(counts) / seconds, max(longest), jain)
+
+
+def contention(server: Server, count: int, seconds: float) -> Iterator[Row]:
+    with pools(server, 4) as three:
+        contests: dict[str, list[Contest]] = {name: [] for name in three}
+        for number in range(count + 1):
+            for name, pool in three.items():
+                contest = contend(pool, seconds if number else 0.5)
+                if number:
+                    contests[name].append(contest)
+        middle = {
+            name: Contest(*(statistics.median(values) for values in zip(*contests[name], strict=True)))
+            for name in contests
+        }
+        mine, others = middle[OURS], [middle[PSYCOPG], middle[ALCHEMY]]
+        yield Row(
+            f"16 threads on 4 connections, SELECT 1, {seconds:g} s: calls/s, longest wait, Jain index",
+            {name: f"{c.throughput:.0f}/s, {c.longest * 1000:.0f} ms, {c.jain:.3f}" for name, c in middle.items()},
+            "throughput ≥ both, longest wait ≤ both, Jain ≥ 0.99",
+            all(mine.throughput >= other.throughput and mine.longest <= other.longest for other in others)
+            and mine.jain >= 0.99,
+        )
+
+
+def fill(pool: Any, size: int) -> None:
+    with contextlib.ExitStack() as stack:
+        for _ in range(size):
+            stack.enter_context(borrow(pool))
+
+
+def select(pool: Any) -> None:
+    with borrow(pool) as conn:
+        cursor = conn.cursor()
+        cursor.execute("SELECT 1")
+        cursor.fetchone()
+
+
+def succeeds(pool: Any) -> bool:
+    try:
+        select(pool)
+    except (psycopg2.Error, psycopg.Error, sqlalchemy.exc.SQLAlchemyError):
+        return False
+    return True
+
+
+def restart_while_idle(server: Server, count: int) -> Iterator[Row]:
+    errors: dict[str, int] = {}
+    times: dict[str, list[float]] = {}
+    for _ in range(count):
+        with pools(server, 8) as three:
+            for pool in three.values():
+                fill(pool, 8)
+            server.restart()
+            for name, pool in three.items():
+                started = time.monotonic()
+                while not succeeds(pool):
+                    errors[name] = errors.get(name, 0) + 1
+                times.setdefault(name, []).append(time.monotonic() - started)
+    yield Row(
+        "8 idle, server restarted: first success, errors before it",
+        {
+            name: f"{statistics.median(values) * 1000:.0f} ms, {errors.get(name, 0) / count:g}"
+            for name, values in times.items()
+        },
+        "no error, ≤ 30 ms",
+        OURS not in errors and statistics.median(times[OURS]) <= 0.03,
+    )
+
+
+def restart_while_busy(server: Server, count: int) -> Iterator[Row]:
+    errors, firsts = [], []
+    for _ in range(count):
+        with pools(server, 8) as three:
+            pool, stop, failed, successes = three[OURS], threading.Event(), [], []
+            fill(pool, 8)
+
+            def work(
+                pool: Any = pool, stop: Any = stop, failed: list[Any] = failed, good: list[float] = successes
+            ) -> None:
+                while not stop.is_set():
+                    (good if succeeds(pool) else failed).append(time.monotonic())
+
+            workers = [threading.Thread(target=work) for _ in range(8)]
+            for worker in workers:
+                worker.start()
+            time.sleep(0.3)
+            server.stop()
+            server.start()
+            accepted = time.monotonic()
+            time.sleep(0.5)
+            stop.set()
+            for worker in workers:
+                worker.join()
+            errors.append(len(failed))
+            firsts.append(min(moment for moment in successes if moment > accepted - 0.1) - accepted)
+    yield Row(
+        "restart under 8 busy threads: errors, first success after accept",
+        {OURS: f"{max(errors)} at most, {max(0.0, statistics.median(firsts)) * 1000:.0f} ms"},
+        "errors ≤ 8 queries in flight, ≤ 50 ms",
+        max(errors) <= 8 and statistics.median(firsts) <= 0.05,
+    )
+
+
+def burst(server: Server, count: int) -> Iterator[Row]:
+    times: dict[str, list[float]] = {}
+    for _ in range(count):
+        with pools(server, 8, delay=0.1) as three:
+            for name, pool in three.items():
+                barrier, enough = threading.Barrier(9), threading.Barrier(9)
+
+                def take(pool: Any = pool, barrier: Any = barrier, enough: Any = enough) -> None:
+                    barrier.wait()
+                    with borrow(pool):
+                        enough.wait()
+
+                workers = [threading.Thread(target=take) for _ in range(8)]
+                for worker in workers:
+                    worker.start()
+                barrier.wait()
+                started = time.monotonic()
+                enough.wait()
+                times.setdefault(name, []).append(time.monotonic() - started)
+                for worker in workers:
+                    worker.join()
+    yield Row(
+        "burst from 1 to 8, a connect takes 100 ms: last served",
+        {name: f"{statistics.median(values) * 1000:.0f} ms" for name, values in times.items()},
+        "≤ 150 ms",
+        statistics.median(times[OURS]) <= 0.15,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=9, help="paired rounds of each measurement (default: 9)")
+    parser.add_argument("--seconds", type=float, default=3.0, help="length of a contest of 16 threads (default: 3)")
+    options = parser.parse_args()
+    logging.disable()  # they all complain of the restarts
+    server = Server()
+    server.start()
+    few = max(1, options.rounds // 3)
+    columns = (OURS, BARE, PSYCOPG, ALCHEMY)
+    print(f"| | {' | '.join(columns)} | goal | |")
+    print("|---" * (len(columns) + 3) + "|")
+    try:
+        for rows in (
+            checkouts(server, options.rounds),
+            checked_checkouts(server, options.rounds),
+            contention(server, few, options.seconds),
+            restart_while_idle(server, few),
+            restart_while_busy(server, few),
+            burst(server, few),
+        ):
+            for row in rows:
+                figures = " | ".join(row.figures.get(name, "–") for name in columns)
+                print(f"| {row.what} | {figures} | {row.goal} | {'met' if row.met else '**missed**'} |", flush=True)
+    finally:
+        server.remove()
+
+
+if __name__ == "__main__":
+    main()

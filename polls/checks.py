@@ -1,0 +1,143 @@
+"""System checks: settings that cannot work, and settings that work until the site is busy.
+
+An error stops every command but none of the running processes; a warning says what will happen, and when.
+"""
+
+import importlib.util
+import inspect
+from collections.abc import Sequence
+from contextlib import closing
+from ipaddress import ip_network
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.db import connections
+
+from polls import queries
+from polls.pool import ConnectionPool
+
+POOL_OPTIONS = frozenset(
+    name
+    for name, parameter in inspect.signature(ConnectionPool).parameters.items()
+    if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+) - {"connect", "name"}
+
+
+def register_checks() -> None:
+    """Called when the app is ready; none of these connects to anything but `check_budget`."""
+    for check in (check_pool, check_threads, check_database_options, check_driver, check_metrics_allowed):
+        register(check)
+    register(Tags.database)(check_budget)
+
+
+def check_pool(**kwargs: Any) -> list[CheckMessage]:
+    """polls.E001 and E002: POLLS_POOL holds what ConnectionPool takes."""
+    options: dict[str, Any] = settings.POLLS_POOL
+    if unknown := sorted(set(options) - POOL_OPTIONS):
+        return [
+            Error(
+                f"POLLS_POOL has no option {', '.join(unknown)}.",
+                hint=f"There are {', '.join(sorted(POOL_OPTIONS))}.",
+                id="polls.E001",
+            )
+        ]
+    try:
+        ConnectionPool(**options)  # connects to nothing
+    except (TypeError, ValueError) as error:
+        return [Error(f"POLLS_POOL: {error}.", hint="Mend it in .env or in pollsite/settings.py.", id="polls.E002")]
+    return []
+
+
+def check_threads(**kwargs: Any) -> list[CheckMessage]:
+    """polls.W001: a process has a connection for each of its threads."""
+    threads, maxconn = settings.WEB_THREADS, settings.POLLS_POOL.get("maxconn")
+    if not isinstance(maxconn, int) or threads <= maxconn:
+        return []
+    return [
+        Warning(
+            f"WEB_THREADS is {threads} and POOL_MAXCONN {maxconn}: under load {threads - maxconn} threads of each "
+            "process wait for the others' connections.",
+            hint="Lower WEB_THREADS or raise POOL_MAXCONN, unless the database is to be spared so.",
+            id="polls.W001",
+        )
+    ]
+
+
+def check_database_options(**kwargs: Any) -> list[CheckMessage]:
+    """polls.W002 and W003: connecting has an end, and voting pages take no connection of the ORM."""
+    database = connections["default"].settings_dict
+    messages: list[CheckMessage] = []
+    if not int(database["OPTIONS"].get("connect_timeout") or 0):
+        messages.append(
+            Warning(
+                "The database has no connect_timeout: to connect to a host that does not answer takes minutes.",
+                hint="Add connect_timeout=5 to DATABASE_URL, behind the question mark.",
+                id="polls.W002",
+            )
+        )
+    if database["ATOMIC_REQUESTS"]:
+        messages.append(
+            Warning(
+                "ATOMIC_REQUESTS is on: each request holds a connection of the ORM, and most use only the pool's.",
+                hint="Remove atomic_requests from DATABASE_URL; the pool's statements commit by themselves.",
+                id="polls.W003",
+            )
+        )
+    return messages
+
+
+def check_driver(**kwargs: Any) -> list[CheckMessage]:
+    """polls.W004: Django prefers psycopg 3 wherever it finds it, and says nothing."""
+    if importlib.util.find_spec("psycopg") is None:
+        return []
+    return [
+        Warning(
+            "psycopg 3 is installed beside psycopg2: the ORM uses it, and the pool does not.",
+            hint="pip uninstall psycopg psycopg-binary psycopg-c",
+            id="polls.W004",
+        )
+    ]
+
+
+def check_metrics_allowed(**kwargs: Any) -> list[CheckMessage]:
+    """polls.E003: METRICS_ALLOWED holds addresses and networks."""
+    return [
+        Error(
+            f"METRICS_ALLOWED: {network!r} is no address and no network.",
+            hint="Give them as in METRICS_ALLOWED=127.0.0.1,10.0.0.0/8",
+            id="polls.E003",
+        )
+        for network in settings.METRICS_ALLOWED
+        if not _is_network(network)
+    ]
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ip_network(text)
+    except ValueError:
+        return False
+    return True
+
+
+def check_budget(databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """polls.W005: the server takes as many connections as the site may want. With --database default only."""
+    maxconn = settings.POLLS_POOL.get("maxconn")
+    if "default" not in (databases or ()) or not isinstance(maxconn, int):
+        return []
+    with closing(connections["default"].connect_psycopg2(application_name="pollsite check")) as conn:  # type: ignore[attr-defined]
+        limits = queries.get_limits(conn)
+    processes, threads = settings.WEB_CONCURRENCY, settings.WEB_THREADS
+    wanted, free = processes * (maxconn + threads), limits.max_connections - limits.reserved
+    if wanted <= free:
+        return []
+    return [
+        Warning(
+            f"The site may want {wanted} connections and the server has {free}: {processes} processes of {maxconn} in "
+            f"the pool and {threads} for the ORM's threads, against max_connections {limits.max_connections} less "
+            f"{limits.reserved} reserved.",
+            hint="Raise max_connections on the server, or lower POOL_MAXCONN, WEB_CONCURRENCY or WEB_THREADS.",
+            id="polls.W005",
+        )
+    ]

@@ -1,0 +1,84 @@
+"""Draw a winner among the voters of an option."""
+
+import getpass
+import json
+from contextlib import closing
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from polls import queries
+from polls.apps import connect
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
+
+class Command(BaseCommand):
+    help = (
+        "Draw a winner among the voters of an option of a closed poll; the draw gets a page that shows how to check "
+        "it. Where the poll announces a public value, run this twice: without --public-value before the value is "
+        "known, which freezes the entries, and with it afterwards. "
+        "Example: manage.py draw_winner summer-trip-4f9xk2mzqp 17 --public-value '4 8 15 16 23 42'"
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("slug", help="the poll's address, the part after /polls/")
+        parser.add_argument("option_id", type=int, help="the option, as results.json numbers it")
+        parser.add_argument("--public-value", default="", metavar="V", help="the announced value, exactly as published")
+        parser.add_argument("--reason", default="", metavar="R", help="why it is drawn again")
+        parser.add_argument("--json", action="store_true", help="print the draw as JSON")
+
+    def handle(self, *args: object, **options: Any) -> None:
+        for name, longest in (("slug", 80), ("public_value", 500), ("reason", 200)):
+            if len(options[name]) > longest or not options[name].isprintable():
+                raise CommandError(f"{name.replace('_', ' ')}: give up to {longest} printable characters.")
+        # A connection of its own: a million entries hold it for seconds.
+        with closing(connect("draw")) as conn:
+            conn.autocommit = True
+            try:
+                drawn, frozen = self.draw(conn, **options)
+            except queries.PollNotFound:
+                raise CommandError(f"There is no poll {options['slug']!a}.") from None
+            except queries.DrawRefused as refusal:
+                raise CommandError(f"{refusal}.") from None
+        if options["json"]:
+            rows = {"draw": drawn and drawn._asdict(), "entries": frozen._asdict()}
+            self.stdout.write(json.dumps(rows, default=datetime.isoformat))
+        elif drawn:
+            self.stdout.write(drawn.winner)
+            page = f"/polls/{options['slug']}/draws/{drawn.number}/"
+            self.stderr.write(f"Draw {drawn.number} of {drawn.entries} entries: {page}")
+        else:
+            self.stdout.write(frozen.hash)
+            self.stderr.write(
+                f"{frozen.entries} entries are frozen, nothing is drawn yet: publish this SHA-256, and run this again "
+                "with --public-value when the value is known."
+            )
+
+    def draw(
+        self,
+        conn: "Connection",
+        *,
+        slug: str,
+        option_id: int,
+        public_value: str,
+        reason: str,
+        **_: object,
+    ) -> tuple[queries.DrawRow | None, queries.EntriesRow]:
+        """Draw; without a public value where one is announced, only freeze."""
+        ballot = queries.get_poll(conn, slug)
+        poll, number = ballot.poll, ballot.seal.drawn + 1
+        if option_id not in {option.id for option in ballot.options}:
+            raise CommandError(f"{slug} has no option {option_id}: results.json lists them.")
+        actor = f"draw_winner, run by {getpass.getuser()}"
+        if not public_value:
+            queries.freeze_entries(conn, poll.id, option_id, actor=actor)
+        if public_value or not poll.draw_source:
+            queries.draw_winner(
+                conn, poll.id, option_id, number=number, public_value=public_value, reason=reason, actor=actor
+            )
+        [frozen] = [entries for entries in queries.list_entries(conn, poll.id) if entries.option_id == option_id]
+        drawn = [draw for draw in queries.list_draws(conn, poll.id) if draw.number == number]
+        return (drawn[0] if drawn else None), frozen

@@ -1,0 +1,24 @@
+// Fetches the page again every few seconds while somebody looks at it, and puts the new figures in place of the old.
+"use strict";
+
+const pool = document.getElementById("pool");
+const stale = document.getElementById("pool-stale");
+const live = (page) => page.querySelectorAll("[data-live]");
+
+async function refresh() {
+  if (!document.hidden) {
+    try {
+      const response = await fetch(location.href, { signal: AbortSignal.timeout(5000) });
+      const page = new DOMParser().parseFromString(await response.text(), "text/html");
+      const fresh = live(page.getElementById("pool"));
+      // What is replaced is inside: a table that was scrolled stays where it is.
+      live(pool).forEach((part, number) => part.replaceChildren(...fresh[number].childNodes));
+      stale.hidden = true;
+    } catch {
+      stale.hidden = false; // the site does not answer, or has signed us out
+    }
+  }
+  setTimeout(refresh, 1000 * pool.dataset.seconds);
+}
+
+setTimeout(refresh, 1000 * pool.dataset.seconds);

@@ -1,0 +1,138 @@
+"""Everything that can be computed again about a poll, computed again, and compared with what is stored and shown."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+from polls import draws, queries
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
+CODES_A_READ = 100_000
+
+
+class Verdict(NamedTuple):
+    """What was compared, and a line for each thing that differs."""
+
+    slug: str
+    voters: int
+    draws: int
+    content_hash: str
+    commitment: str
+    differences: list[str]
+
+
+def verify(conn: "Connection", slug: str, progress: Callable[[int], object]) -> Verdict:
+    """Verify a poll, from one snapshot of the database. `progress` is told how many more entries were computed.
+
+    Raises PollNotFound. The connection is the caller's own and new: it is made read-only.
+    """
+    conn.set_session(isolation_level="REPEATABLE READ", readonly=True)
+    with conn:
+        secret = queries.get_secret(conn, slug)
+        voters = queries.count_voters(conn, secret.poll_id)
+        options = queries.count_choices(conn, secret.poll_id)
+        content = queries.get_content(conn, secret.poll_id)
+        drawn = queries.list_draws(conn, secret.poll_id)
+        differences = [
+            *_votes(voters, options),
+            *_results(conn, slug, voters, options),
+            *_content(content),
+            *_draws(conn, secret, drawn, progress),
+            *(f"{what}: otherwise than in the trail" for what in queries.list_contradictions(conn, secret.poll_id)),
+        ]
+    return Verdict(slug, voters.voters, len(drawn), content.content_hash, secret.commitment, differences)
+
+
+def _votes(voters: queries.VotersCount, options: list[queries.OptionCount]) -> Iterator[str]:
+    if voters.turnout != voters.voters:
+        yield f"turnout: {voters.turnout} stored, {voters.voters} votes"
+    for option in options:
+        if option.text is None:
+            yield f"option {option.option_id}: {option.votes} votes and a tally of {option.tally}, not of this poll"
+        elif option.tally != option.votes:
+            yield f"tally of {option.text!a}: {option.tally} stored, {option.votes} votes"
+    for count, rule in (
+        (voters.outside_window, "cast while the poll was not open"),
+        (voters.wrong_number, "with too few or too many choices"),
+        (voters.repeated, "with a choice twice"),
+    ):
+        if count:
+            yield f"votes: {count} {rule}"
+
+
+def _results(
+    conn: "Connection", slug: str, voters: queries.VotersCount, options: list[queries.OptionCount]
+) -> Iterator[str]:
+    owner_id = queries.get_poll(conn, slug).poll.owner_id
+    shown = queries.get_results(conn, slug, viewer_id=owner_id)
+    if not shown.visible:  # for the owner only, and there is none
+        return
+    if shown.voters != voters.voters:
+        yield f"results: {shown.voters} voters shown, {voters.voters} votes"
+    votes = {option.option_id: option.votes for option in options}
+    for option in shown.options:
+        if option.votes != votes.get(option.id):
+            yield f"results of {option.text!a}: {option.votes} shown, {votes.get(option.id)} votes"
+
+
+def _content(content: queries.Content) -> Iterator[str]:
+    before: dict[tuple[str, int | None], str] = {}
+    for field, option_id, text in content.corrections:
+        before.setdefault((field, option_id), text)  # the first correction tells what was there at the beginning
+    title, description, *rules = content.asked
+    asked = [before.get(("title", None), title), before.get(("description", None), description), *rules]
+    asked += [before.get(("option", option_id), text) for option_id, text in content.options]
+    computed = hashlib.sha256(json.dumps(asked, ensure_ascii=False).encode()).hexdigest()
+    if computed != content.content_hash:
+        yield f"content hash: {content.content_hash} shown, {computed} computed"
+
+
+def _draws(
+    conn: "Connection", secret: queries.SecretRow, drawn: list[queries.DrawRow], progress: Callable[[int], object]
+) -> Iterator[str]:
+    if draws.commitment_to(secret.root) != secret.commitment:
+        yield "commitment: not that of the stored secret"
+    for frozen in queries.list_entries(conn, secret.poll_id):
+        entries = _frozen_codes(conn, secret.poll_id, frozen.option_id)
+        if hashlib.sha256(draws.entries_file(entries)).hexdigest() != frozen.hash:
+            yield f"entries of option {frozen.option_id}: not those of the hash {frozen.hash}"
+        voters = _watched(queries.stream_voters(conn, secret.poll_id, frozen.option_id), progress)
+        present = set(draws.entries_of(secret.root, frozen.option_id, voters))
+        if gone := len(set(entries) - present):
+            yield f"entries of option {frozen.option_id}: {gone} of {len(entries)} without a vote"
+        if new := len(present.difference(entries)):
+            yield f"entries of option {frozen.option_id}: {new} votes without an entry"
+        for draw in drawn:
+            if draw.option_id == frozen.option_id:
+                yield from _draw(secret.root, draw, entries)
+    if [draw.number for draw in drawn] != list(range(1, len(drawn) + 1)):
+        yield f"draws: {', '.join(str(draw.number) for draw in drawn)} are there, and some are missing"
+
+
+def _draw(root: bytes, draw: queries.DrawRow, entries: list[str]) -> Iterator[str]:
+    secret = draws.secret_of(root, draw.number)
+    if draw.secret != secret:
+        yield f"draw {draw.number}: the secret is not the one that was committed to"
+    if not entries:
+        return
+    outcome = draws.draw(secret, draw.entries_hash, draw.public_value, draw.number, entries)
+    if draw.winner != outcome.winner:
+        yield f"draw {draw.number}: winner {draw.winner} stored, {outcome.winner} computed"
+    if draw.alternates != outcome.alternates:
+        yield f"draw {draw.number}: the alternates are not those computed"
+
+
+def _frozen_codes(conn: "Connection", poll_id: int, option_id: int) -> list[str]:
+    codes: list[str] = []
+    while part := queries.get_codes(conn, poll_id, option_id, after=len(codes), limit=CODES_A_READ):
+        codes += (part[start : start + 32].hex() for start in range(0, len(part), 32))
+    return codes
+
+
+def _watched(voters: Iterator[str], progress: Callable[[int], object]) -> Iterator[str]:
+    for voter in voters:
+        progress(1)
+        yield voter

@@ -1,0 +1,220 @@
+"""Every page and state as people get it: accessible by axe, light and dark, narrow and wide, on paper; with a picture.
+
+The pictures are in var/screenshots, to be looked at.
+"""
+
+from typing import NamedTuple
+
+import pytest
+from django.template.loader import render_to_string
+
+pytest_plugins = ("tests.browser_fixtures",)
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+LONG = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft " * 2
+DESCRIPTION = "We meet on the first Saturday of May.\n\nBring what you like; there is a fridge."
+NARROW = {"width": 320, "height": 640}
+WIDE = {"width": 1280, "height": 800}
+
+
+class Stage(NamedTuple):
+    """What the states are made with."""
+
+    make_poll: object
+    vote: object
+    sql: object
+    client: object
+    user: object
+
+    def poll(self, texts=("Lakeside", "Old mill", "Town hall"), votes=(), **columns):
+        columns = {"title": "Where shall we have the summer party?", **columns}
+        poll = self.make_poll(options=len(texts), **columns)
+        for option, text in zip(poll.options, texts, strict=True):
+            self.sql("UPDATE polls_option SET text = %s WHERE id = %s", text, option)
+        for option, number in zip(poll.options, votes, strict=False):
+            for voter in range(number):
+                self.vote(poll, f"{option}-{voter}", [option])
+        return poll
+
+    def closed(self, *args, **columns):
+        poll = self.poll(*args, **columns)
+        # Over time, and then closed: written around the rules, as no voter could.
+        self.sql("ALTER TABLE polls_vote DISABLE TRIGGER USER")
+        self.sql("ALTER TABLE polls_poll DISABLE TRIGGER USER")
+        self.sql("UPDATE polls_vote SET cast_at = now() - interval '3 hours' * pow(sin(id), 2)")
+        self.sql("UPDATE polls_poll SET opens_at = now() - interval '4 hours', closes_at = now() - interval '1 minute'")
+        self.sql("ALTER TABLE polls_vote ENABLE TRIGGER USER")
+        self.sql("ALTER TABLE polls_poll ENABLE TRIGGER USER")
+        return poll
+
+
+def ballot(poll):
+    return f"/polls/{poll.slug}/"
+
+
+def results(poll):
+    return f"/polls/{poll.slug}/results/"
+
+
+def wall(poll):
+    return f"/polls/{poll.slug}/wall/"
+
+
+def embed(poll):
+    return f"/polls/{poll.slug}/embed/"
+
+
+def send_nothing(page):
+    page.locator("form button.primary").click()
+
+
+def vote_for_first(page):
+    page.locator(".option").first.click()
+    page.locator("form button.primary").click()
+    page.wait_for_url("**/results/")
+
+
+def vote_and_come_back(page):
+    path = page.url
+    vote_for_first(page)
+    page.goto(path)
+
+
+def search_nothing(page):
+    page.get_by_role("searchbox").fill("zeppelin")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**q=zeppelin**")
+
+
+def open_all(page):
+    for summary in page.locator("summary").all():
+        summary.click()
+
+
+SIX = ("Lakeside", "Old mill", "Town hall", "Beach", "My garden", "Nowhere")
+# name: (what makes its path, what is done there)
+STATES = {
+    "list-empty": (lambda stage: "/", None),
+    "list": (lambda stage: [stage.poll(title=title) for title in ("One?", "Two?", LONG[:150])] and "/", None),
+    "list-nothing-found": (lambda stage: "/", search_nothing),
+    "ballot-one": (lambda stage: ballot(stage.poll(description=DESCRIPTION, closes_in="2 days")), None),
+    "ballot-several": (lambda stage: ballot(stage.poll(SIX, min_choices=2, max_choices=4, named=True)), None),
+    "ballot-long": (lambda stage: ballot(stage.poll((LONG, "b" * 150, "c"), title=LONG)), None),
+    "ballot-error": (lambda stage: ballot(stage.poll()), send_nothing),
+    "ballot-voted": (lambda stage: ballot(stage.poll()), vote_and_come_back),
+    "ballot-change": (lambda stage: ballot(stage.poll(changeable=True)), vote_and_come_back),
+    "ballot-scheduled": (lambda stage: ballot(stage.poll(opens_in="3 days")), None),
+    "ballot-closed": (lambda stage: ballot(stage.closed()), None),
+    "ballot-archived": (lambda stage: ballot(stage.poll(archived_at="2026-01-01")), None),
+    "ballot-account": (lambda stage: ballot(stage.poll(audience="account")), None),
+    "ballot-invite": (lambda stage: ballot(stage.poll(audience="invite")), None),
+    "ballot-all-open": (lambda stage: ballot(stage.poll()), open_all),
+    "results-nobody": (lambda stage: results(stage.poll()), None),
+    "results-voted": (lambda stage: ballot(stage.poll(votes=(3, 8, 5), changeable=True)), vote_for_first),
+    "results-tie": (lambda stage: results(stage.poll(votes=(4, 4, 1))), None),
+    "results-all-for-one": (lambda stage: results(stage.poll(votes=(0, 2))), None),
+    "results-six": (lambda stage: results(stage.poll(SIX, votes=(21, 13, 8, 5, 3, 1))), None),
+    "results-several-choices": (lambda stage: results(stage.poll(SIX, votes=(9, 4), max_choices=3)), None),
+    "results-long": (lambda stage: results(stage.poll((LONG, "b" * 150, "c"), votes=(2, 9, 1), title=LONG)), None),
+    "results-many-options": (lambda stage: results(stage.poll([str(n) for n in range(30)], votes=range(20))), None),
+    "results-closed": (lambda stage: results(stage.closed(SIX, votes=(31, 13, 18, 5, 3, 1))), None),
+    "results-all-open": (lambda stage: results(stage.closed(votes=(2, 1))), open_all),
+    "results-hidden": (lambda stage: results(stage.poll(results="closed", closes_in="1 day")), None),
+    "results-hidden-voted": (lambda stage: ballot(stage.poll(results="owner")), vote_for_first),
+    "wall": (lambda stage: wall(stage.poll(SIX, votes=(21, 13, 8, 5, 3, 1))), None),
+    "wall-hidden": (lambda stage: wall(stage.poll(results="voted")), None),
+    "embed": (lambda stage: embed(stage.poll(votes=(3, 5, 2))), None),
+    "embed-hidden": (lambda stage: embed(stage.poll(results="closed")), None),
+    "sign-in": (lambda stage: "/accounts/login/", None),
+    "sign-in-error": (lambda stage: "/accounts/login/", lambda page: sign_in_wrongly(page)),
+    "not-found": (lambda stage: "/nowhere/", None),
+}
+ERRORS = {"400": {}, "403_csrf": {}, "429": {"seconds": 7}, "500": {}, "503": {"sent": True}}
+
+
+def sign_in_wrongly(page):
+    page.get_by_label("Username").fill("nobody")
+    page.get_by_label("Password").fill("nothing")
+    page.locator("button.primary").click()
+    page.get_by_role("alert").wait_for()
+
+
+@pytest.fixture
+def stage(make_poll, vote, sql, client, django_user_model):
+    return Stage(make_poll, vote, sql, client, django_user_model)
+
+
+@pytest.fixture
+def inspect(screenshot):
+    """Look at a page as it is: light and dark, wide and at 320 pixels, with the eyes of axe."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+
+    def look(page, name):
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+            found = axe.run(page)
+            assert found.violations_count == 0, found.generate_report()
+            screenshot(page, f"{name}-{scheme}")
+        page.emulate_media(color_scheme="light")
+        page.set_viewport_size(NARROW)
+        screenshot(page, f"{name}-narrow")
+        assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"], "scrolls sideways"
+        assert (
+            page.evaluate(
+                "[...document.querySelectorAll('main *')].filter(e => e.scrollWidth > e.clientWidth + 1"
+                " && getComputedStyle(e).overflowX === 'auto').map(e => e.outerHTML.slice(0, 80))"
+            )
+            == []
+        ), "scrolls sideways inside"
+
+    return look
+
+
+@pytest.mark.parametrize("name", STATES)
+def test_page_is_accessible_and_fits(visit, stage, inspect, name):
+    make, act = STATES[name]
+    page = visit(make(stage), viewport=WIDE)
+    if act:
+        act(page)
+    assert page.evaluate("window.shifted") < 0.01
+    inspect(page, name)
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_error_page_is_accessible_and_fits(visit, inspect, name):
+    page = visit("/healthz", viewport=WIDE)
+    body = render_to_string(f"{name}.html", ERRORS[name])
+    page.route("**/error/", lambda route: route.fulfill(content_type="text/html", body=body))
+    page.goto("/error/")
+    inspect(page, f"error-{name}")
+
+
+def test_results_print_as_a_sheet_with_totals_times_hash_and_address(visit, stage, screenshot, site):
+    poll = stage.closed(SIX, votes=(31, 13, 18, 5, 3, 1))
+    page = visit(results(poll), viewport={"width": 794, "height": 1123}, color_scheme="dark")
+    page.emulate_media(media="print", color_scheme="dark")
+    sheet = page.locator("body").inner_text()
+    for words in ("71 people have voted.", "Voting closed", "UTC", f"{site}{results(poll)}", "as SHA-256: "):
+        assert words in sheet
+    assert "Reload" not in sheet
+    assert page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "light"
+    screenshot(page, "results-print")
+    assert len(page.pdf(format="A4", prefer_css_page_size=True)) > 1000
+
+
+def test_results_are_told_apart_in_forced_colours(visit, stage, screenshot):
+    page = visit(results(stage.poll(votes=(3, 5, 2))), viewport=WIDE, forced_colors="active", color_scheme="dark")
+    screenshot(page, "results-forced-colours")
+    fill = "getComputedStyle(document.querySelector('.bar rect:last-child')).fill"
+    assert page.evaluate(fill) != page.evaluate("getComputedStyle(document.body).backgroundColor")
+
+
+@pytest.mark.parametrize("size", [(1280, 800), (1920, 1080), (3840, 2160)])
+def test_wall_fills_a_wall_and_needs_no_scrolling(visit, stage, screenshot, size):
+    width, height = size
+    page = visit(wall(stage.poll(SIX, votes=(30, 50, 20))), viewport={"width": width, "height": height})
+    screenshot(page, f"wall-{width}")
+    assert page.evaluate("document.documentElement.scrollHeight") <= height
+    assert page.locator(".wall #live").bounding_box()["width"] > 0.5 * width
+    # A camera reads the code from the other end of the room.
+    assert page.locator(".wall img").bounding_box()["width"] >= 0.1 * width

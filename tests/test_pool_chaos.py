@@ -1,0 +1,204 @@
+"""The pool in chaos: kills, exceptions out of nowhere, dropped handles, forks and restarts, against sixteen threads.
+
+POOL_CHAOS_SECONDS says for how long (20), POOL_CHAOS_SEED repeats a run as far as threads allow.
+"""
+
+import contextlib
+import ctypes
+import logging
+import os
+import random
+import signal
+import sys
+import threading
+import time
+import traceback
+
+import psycopg2
+import pytest
+
+from polls.pool import ConnectionPool, PoolTimeout
+from tests.servers import wait_until
+
+pytest_plugins = ("tests.pool_fixtures",)
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:This process .* is multi-threaded, use of fork:DeprecationWarning",
+)
+
+SECONDS = float(os.environ.get("POOL_CHAOS_SECONDS", "20"))
+SEED = int(os.environ.get("POOL_CHAOS_SEED") or random.randrange(2**32))
+THREADS, MAXCONN, TIMEOUT, GRACE = 16, 4, 2.0, 1.0
+ROLE = "chaos"
+
+
+class Bolt(BaseException):
+    """Strikes out of the blue."""
+
+
+class Chaos:
+    def __init__(self, server):
+        self.server = server
+        self.parent = os.getpid()
+        self.pool = ConnectionPool(
+            1, MAXCONN, connect=self.connect, timeout=TIMEOUT, max_idle=0.5, max_lifetime=3, name=ROLE
+        )
+        self.stop = threading.Event()
+        self.findings = []
+        self.counts = dict.fromkeys(
+            ("operations", "errors", "timeouts", "bolts", "kills", "drops", "forks", "restarts"), 0
+        )
+
+    def connect(self):
+        """The server allows this role no more than maxconn connections: one more is refused, and found."""
+        role = ROLE if os.getpid() == self.parent else "postgres"
+        try:
+            return psycopg2.connect(self.server.dsn(), user=role, application_name=role)
+        except psycopg2.OperationalError as error:
+            if "too many connections" in str(error):
+                self.findings.append(f"more than maxconn: {error}")
+            raise
+
+    def work(self, seed):
+        """Borrow in every way, until told to stop. Bolts strike here."""
+        chance = random.Random(seed)
+        while not self.stop.is_set():
+            with contextlib.suppress(Bolt):  # on the way out of the exceptions that were expected
+                while not self.stop.is_set():
+                    with self.expected():
+                        self.operate(chance)
+
+    @contextlib.contextmanager
+    def expected(self):
+        """Count what may happen, and find what may not."""
+        try:
+            yield
+        except Bolt:
+            self.counts["bolts"] += 1
+        except PoolTimeout:
+            self.counts["timeouts"] += 1
+        except psycopg2.Error:
+            self.counts["errors"] += 1
+        except Exception:
+            self.findings.append(traceback.format_exc())
+
+    def operate(self, chance):
+        started = time.monotonic()
+        timeout = chance.choice((0.05, 0.5, TIMEOUT))
+        try:
+            how = chance.random()
+            if how < 0.7:
+                loan = self.pool.connection(timeout=timeout, autocommit=how < 0.5)
+                with loan as conn:
+                    self.check_wait(started, timeout)
+                    self.query(conn, chance)
+            elif how < 0.98:
+                conn = self.pool.getconn(timeout=timeout)
+                self.check_wait(started, timeout)
+                try:
+                    self.query(conn, chance)
+                finally:
+                    self.pool.putconn(conn, close=how > 0.95)
+            else:
+                conn = self.pool.getconn(timeout=timeout)
+                self.counts["drops"] += 1
+        except PoolTimeout:
+            self.check_wait(started, timeout)
+            raise
+        finally:
+            conn = None
+        self.counts["operations"] += 1
+
+    def check_wait(self, started, timeout):
+        waited = time.monotonic() - started
+        if waited > timeout + GRACE:
+            self.findings.append(f"waited {waited:.2f} s, allowed {timeout:.2f} s")
+
+    def query(self, conn, chance):
+        with conn.cursor() as cursor:
+            cursor.execute("SELECT 1" if chance.random() < 0.9 else "SELECT pg_sleep(0.01)")
+            cursor.fetchone()
+
+    def kill(self, chance):
+        self.counts["kills"] += 1
+        statement = (
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s ORDER BY random() LIMIT 1"
+        )
+        self.server.run(statement, ROLE)
+
+    def bolt(self, chance, workers):
+        victim = chance.choice(
+            [*workers, *([self.pool._keeper] if chance.random() < 0.1 and self.pool._keeper else [])]
+        )
+        if victim.ident is not None:
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(victim.ident), ctypes.py_object(Bolt))
+
+    def fork(self):
+        self.counts["forks"] += 1
+        pid = os.fork()
+        if pid == 0:
+            signal.alarm(20)  # a child that hangs is ended, and found
+            code = 1
+            with contextlib.suppress(psycopg2.Error), self.pool.connection(timeout=10) as conn:
+                self.query(conn, random.Random(1))
+                code = 0
+            os._exit(code if self.server.process is not None else 0)
+        return pid
+
+    def restart(self):
+        self.counts["restarts"] += 1
+        self.server.restart()
+
+
+@pytest.mark.slow
+def test_chaos_loses_no_slot_exceeds_no_limit_and_stops_nobody(server, monkeypatch):
+    print(f"POOL_CHAOS_SEED={SEED}")  # noqa: T201
+    monkeypatch.setattr(logging.getLogger("polls.pool"), "disabled", True)
+    # pytest keeps the exceptions that end threads and destructors, and with them the variables of their frames.
+    monkeypatch.setattr(threading, "excepthook", lambda arguments: None)
+    monkeypatch.setattr(sys, "unraisablehook", lambda arguments: None)
+    chance = random.Random(SEED)
+    with contextlib.closing(psycopg2.connect(server.dsn())) as admin:
+        admin.autocommit = True
+        admin.cursor().execute(f"DROP ROLE IF EXISTS {ROLE}; CREATE ROLE {ROLE} LOGIN CONNECTION LIMIT {MAXCONN}")
+    chaos = Chaos(server)
+    workers = [threading.Thread(target=chaos.work, args=(chance.random(),), daemon=True) for _ in range(THREADS)]
+    for worker in workers:
+        worker.start()
+    children = []
+    end, next_restart = time.monotonic() + SECONDS, time.monotonic() + 5
+    while time.monotonic() < end:
+        time.sleep(chance.uniform(0, 0.02))
+        what = chance.random()
+        if time.monotonic() > next_restart:
+            chaos.restart()
+            next_restart = time.monotonic() + chance.uniform(4, 8)
+        elif what < 0.1:
+            chaos.kill(chance)
+        elif what < 0.13 and len(children) < 3:
+            children.append(chaos.fork())
+        else:
+            chaos.bolt(chance, workers)
+        for child in children[:]:
+            pid, status = os.waitpid(child, os.WNOHANG)
+            if pid:
+                children.remove(child)
+                if status:
+                    chaos.findings.append(f"a forked child ended with {status}")
+    chaos.stop.set()
+    for worker in workers:
+        worker.join(TIMEOUT + 3)
+    stuck = [worker for worker in workers if worker.is_alive()]
+    for child in children:
+        os.waitpid(child, 0)
+    print(chaos.counts, chaos.pool.get_stats())  # noqa: T201
+    assert not stuck
+    assert not chaos.findings, chaos.findings[0]
+
+    conns = [chaos.pool.getconn(timeout=5) for _ in range(MAXCONN)]
+    for conn in conns:
+        chaos.pool.putconn(conn)
+    stats = chaos.pool.get_stats()
+    assert (stats["requests_waiting"], chaos.pool._lock.locked()) == (0, False)
+    wait_until(lambda: chaos.pool.get_stats()["pool_size"] == chaos.pool.get_stats()["pool_available"] <= MAXCONN)
+    chaos.pool.close()
+    wait_until(lambda: chaos.pool.get_stats()["pool_size"] == 0)

@@ -1,0 +1,209 @@
+"""verify_poll: what agrees is said to agree, and each way of tampering around the triggers has a line of its own."""
+
+import json
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from polls import queries, verifying
+
+# The same length as before, and something else.
+OTHER_HASH = "repeat('ab', 32)"
+
+
+@pytest.fixture
+def drawn_poll(conn, make_poll, vote, sql, django_user_model):
+    """A closed poll with corrections, twelve voters of its first option, and two draws among them."""
+    user = django_user_model.objects.create_user("olga")
+    poll = make_poll(max_choices=2, results="owner", owner_id=user.pk, title="Töa or “coffee”?", draw_source="Lottery")
+    for number in range(12):
+        vote(poll, f"voter-{number}", poll.options[: 1 + number % 2])
+    vote(poll, "other", poll.options[2:])
+    for text in ("Tea or “coffee”?", "Tea or coffee?"):
+        sql(
+            "INSERT INTO polls_correction (poll_id, field, after, reason) VALUES (%s, 'title', %s, 'typo')",
+            poll.id,
+            text,
+        )
+    sql(
+        "INSERT INTO polls_correction (poll_id, field, option_id, after, reason) "
+        "VALUES (%s, 'option', %s, 'Öption\t1', 'typo')",
+        *(poll.id, poll.options[0]),
+    )
+    sql("UPDATE polls_poll SET closes_at = clock_timestamp() WHERE id = %s", poll.id)
+    queries.freeze_entries(conn, poll.id, poll.options[0], actor="test")
+    for number in (1, 2):
+        queries.draw_winner(
+            conn, poll.id, poll.options[0], number=number, public_value="4 8 15", reason="again", actor="test"
+        )
+    return poll
+
+
+@pytest.fixture
+def tamper(sql):
+    """Run a statement as somebody who owns the database can: without triggers and checks of secrets."""
+
+    def run(statement):
+        sql("SET session_replication_role = replica")
+        sql("ALTER TABLE polls_secret DROP CONSTRAINT polls_secret_committed")
+        sql(statement)
+        sql("SET session_replication_role = DEFAULT")
+
+    [(check,)] = sql("SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'polls_secret_committed'")
+    yield run
+    sql("TRUNCATE polls_secret")
+    sql(f"ALTER TABLE polls_secret ADD CONSTRAINT polls_secret_committed {check}")
+
+
+def verify(capsys, poll):
+    """Return the lines about what differs, and check that the command fails exactly where there are some."""
+    failure = None
+    try:
+        call_command("verify_poll", poll.slug, json=True)
+    except CommandError as error:
+        failure = str(error)
+    differences = json.loads(capsys.readouterr().out)["differences"]
+    assert failure == (f"{poll.slug}: {len(differences)} differences." if differences else None)
+    return differences
+
+
+def test_poll_that_nobody_touched_agrees(drawn_poll, capsys, sql):
+    call_command("verify_poll", drawn_poll.slug)
+    out, err = capsys.readouterr()
+    [(content, commitment)] = sql(
+        "SELECT polls_content_hash(poll.id), commitment FROM polls_poll AS poll JOIN polls_secret ON poll_id = poll.id"
+    )
+    assert out == (f"{drawn_poll.slug}: 13 votes and 2 draws agree. Content {content}, commitment {commitment}\n")
+    assert err == ""
+    assert verify(capsys, drawn_poll) == []
+
+
+@pytest.mark.parametrize("columns", [{"opens_in": None}, {"results": "owner"}, {"max_choices": 3}])
+def test_poll_without_votes_agrees(make_poll, capsys, columns):
+    assert verify(capsys, make_poll(**columns)) == []
+
+
+def test_open_poll_agrees(make_poll, vote, capsys, sql):
+    poll, other = make_poll(), make_poll()
+    vote(poll, "ann", poll.options[:1])
+    vote(other, "ann", other.options[1:2])
+    sql("UPDATE polls_option SET text = 'Renamed' WHERE id = %s", make_poll().options[0])
+    sql("UPDATE polls_poll SET closes_at = now() + interval '1 hour', time_zone = 'Asia/Tokyo'")
+    assert verify(capsys, poll) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ("DELETE FROM polls_vote WHERE voter = 'voter-0'", ["turnout: 13 stored, 12 votes"]),
+        ("DELETE FROM polls_vote WHERE voter = 'voter-1'", ["1 of 12 without a vote", "tally of 'Option 2'"]),
+        (
+            "INSERT INTO polls_vote (poll_id, voter, choices, cast_at) "
+            "SELECT poll_id, 'stuffed', choices, cast_at FROM polls_vote WHERE voter = 'voter-0'",
+            ["turnout: 13 stored, 14 votes", "entries of option {0}: 1 votes without an entry"],
+        ),
+        (
+            "UPDATE polls_vote SET choices = (SELECT array_agg(id) FROM polls_option WHERE text = 'Option 3') "
+            "WHERE voter = 'voter-0'",
+            ["tally of '\\xd6ption\\t1': 12 stored, 11 votes", "tally of 'Option 3': 1 stored, 2 votes"],
+        ),
+        ("UPDATE polls_vote SET voter = 'x' WHERE voter = 'voter-0'", ["1 of 12 without", "1 votes without an entry"]),
+        (
+            "UPDATE polls_vote SET cast_at = now() WHERE voter = 'voter-0'",
+            ["votes: 1 cast while the poll was not open"],
+        ),
+        ("UPDATE polls_vote SET choices = '{{}}' WHERE voter = 'other'", ["votes: 1 with too few or too many choices"]),
+        (
+            "UPDATE polls_vote SET choices = choices || choices WHERE voter = 'other'",
+            ["votes: 1 with a choice twice", "tally of 'Option 3': 1 stored, 2 votes"],
+        ),
+        ("UPDATE polls_vote SET choices = '{{77}}' WHERE voter = 'other'", ["option 77: 1 votes and a tally of 0"]),
+        (
+            "UPDATE polls_tally SET votes = votes + 1 WHERE option_id = {2}",
+            ["tally of 'Option 3': 2 stored, 1 votes", "results of 'Option 3': 2 shown, 1 votes"],
+        ),
+        (
+            "UPDATE polls_turnout SET voters = 99",
+            ["turnout: 99 stored, 13 votes", "results: 99 voters shown, 13 votes"],
+        ),
+        ("UPDATE polls_poll SET title = 'Another'", ["title of the poll: otherwise than in the trail"]),
+        ("UPDATE polls_poll SET max_choices = 3", ["max_choices of the poll: otherwise than in the trail"]),
+        (
+            "UPDATE polls_poll SET closes_at = closes_at + interval '1 second'",
+            ["closes_at of the poll: otherwise than in the trail"],
+        ),
+        (
+            "UPDATE polls_option SET text = 'Coffee' WHERE id = {2}",
+            ['option "Coffee": ', 'option "Option 3": '],
+        ),
+        (
+            "UPDATE polls_secret SET secret = sha256('x')",
+            ["commitment: not that of the stored secret", "draw 2: the secret is not the one that was committed to"],
+        ),
+        (
+            "UPDATE polls_secret SET secret = sha256('x'), "
+            "commitment = encode(polls_hash_again(sha256('x'), 100), 'hex')",
+            ["commitment: otherwise than in the trail", "draw 1: the secret is not the one", "12 of 12 without a vote"],
+        ),
+        (
+            f"UPDATE polls_draw SET winner = {OTHER_HASH} WHERE number = 1",
+            ["draw 1: winner abababab", "draw 1: otherwise"],
+        ),
+        ("UPDATE polls_draw SET winner = alternates[1] WHERE number = 2", ["draw 2: winner "]),
+        ("UPDATE polls_draw SET alternates = alternates[2:] WHERE number = 2", ["draw 2: the alternates are not"]),
+        (f"UPDATE polls_draw SET secret = {OTHER_HASH} WHERE number = 2", ["draw 2: the secret is not the one"]),
+        ("UPDATE polls_draw SET public_value = '9' WHERE number = 2", ["draw 2: the alternates", "draw 2: otherwise"]),
+        ("UPDATE polls_draw SET reason = 'none' WHERE number = 2", ["draw 2: otherwise than in the trail"]),
+        ("DELETE FROM polls_draw WHERE number = 1", ["draws: 2 are there, and some are missing", "draw 1: otherwise"]),
+        ("DELETE FROM polls_draw WHERE number = 2", ["draw 2: otherwise than in the trail"]),
+        (
+            f"UPDATE polls_entries SET hash = {OTHER_HASH}",
+            ["entries of option {0}: not those of the hash", "frozen entr"],
+        ),
+        ("UPDATE polls_entries SET codes = substr(codes, 33)", ["entries of option {0}: not those", "1 votes without"]),
+        ("DELETE FROM polls_entries", ["frozen entries "]),
+        ("UPDATE polls_correction SET before = 'Lies' WHERE field = 'title'", ["correction ", ": otherwise than"]),
+    ],
+)
+def test_tampering_is_named(drawn_poll, tamper, capsys, change, says):
+    tamper(change.format(*drawn_poll.options))
+    differences = verify(capsys, drawn_poll)
+    for line in says:
+        assert any(line.format(*drawn_poll.options) in difference for difference in differences), differences
+    assert not any("\n" in difference for difference in differences)
+
+
+def test_content_hash_that_the_database_computes_otherwise_is_named(drawn_poll, capsys, monkeypatch):
+    get_content = queries.get_content
+    monkeypatch.setattr(
+        verifying.queries,
+        "get_content",
+        lambda conn, poll_id: get_content(conn, poll_id)._replace(content_hash="ab"),
+    )
+    [difference] = verify(capsys, drawn_poll)
+    assert difference.startswith("content hash: ab shown, ")
+
+
+def test_differences_are_lines_on_stdout(drawn_poll, tamper, capsys):
+    tamper("UPDATE polls_turnout SET voters = 99")
+    with pytest.raises(CommandError):
+        call_command("verify_poll", drawn_poll.slug)
+    assert capsys.readouterr().out.splitlines() == [
+        "turnout: 99 stored, 13 votes",
+        "results: 99 voters shown, 13 votes",
+    ]
+
+
+@pytest.mark.parametrize("slug", ["nowhere", "", "\udcff", "\0", "x" * 10_000, "'; DROP TABLE polls_vote"])
+def test_unknown_poll_is_one_line(conn, slug):
+    with pytest.raises(CommandError) as error:
+        call_command("verify_poll", slug)
+    assert "There is no poll" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_nothing_is_written(drawn_poll, sql, capsys):
+    """It reads from one snapshot, so that votes which come in meanwhile are in all of the numbers or in none."""
+    before = sql("SELECT count(*) FROM polls_event")
+    assert verify(capsys, drawn_poll) == []
+    assert sql("SELECT count(*) FROM polls_event") == before
