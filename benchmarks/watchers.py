@@ -35,7 +35,7 @@ class Watched:
     """A poll that is served, and what was measured since the last look."""
 
     def __init__(self, port: int, slug: str, option: int, site: psutil.Process, database: str) -> None:
-        self.port, self.path, self.option, self.site = port, f"/polls/{slug}/results/", option, site
+        self.port, self.path, self.option, self.site = port, f"/polls/{slug}/results/?live", option, site
         self.conn = psycopg2.connect(database)
         self.conn.autocommit = True
         [(self.poll_id,)] = self.run("SELECT id FROM polls_poll WHERE slug = %s", slug)

@@ -285,7 +285,7 @@ def test_a_running_query_that_cannot_be_cancelled_is_cut(make_pool, monkeypatch)
     query = in_thread(select, conn, "SELECT pg_sleep(2)")
     wait_until(lambda: conn.get_transaction_status() == extensions.TRANSACTION_STATUS_ACTIVE)
     pool.putconn(conn)
-    with pytest.raises(psycopg2.OperationalError):
+    with pytest.raises(psycopg2.DatabaseError, match="server closed the connection"):
         query.get()
     with pool.connection() as other:
         assert other is not conn
@@ -493,6 +493,15 @@ def test_nothing_is_logged_per_checkout(make_pool, caplog):
 
 
 # Size and age
+
+
+def test_a_connection_counts_until_the_server_has_ended_it(make_pool, server):
+    server.run("CREATE ROLE limited LOGIN CONNECTION LIMIT 1; SELECT 1")  # the server refuses a second one
+    pool = make_pool(0, 1, server.dsn(), user="limited")
+    for _ in range(50):
+        pool.putconn(pool.getconn(), close=True)
+    assert pool.get_stats()["connections_num"] == 50
+    assert pool.get_stats()["connections_errors"] == 0
 
 
 def test_the_pool_grows_as_needed_and_shrinks_to_minconn_after_max_idle(make_pool, server):

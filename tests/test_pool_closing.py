@@ -37,7 +37,8 @@ def test_a_pool_never_used_is_closed_at_once(make_pool):
         pool.getconn()
 
 
-def test_callers_who_wait_are_told_at_once(make_pool):
+def test_callers_who_wait_are_told_at_once(make_pool, monkeypatch):
+    monkeypatch.setattr("polls.pool.checkout.SLICE", 20)  # they do not look after the pool
     pool = make_pool(1, 1)
     conn = pool.getconn()
     caller = in_thread(pool.getconn, timeout=30)

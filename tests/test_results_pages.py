@@ -6,6 +6,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from django.conf import settings
 from django.test import Client
+from django.utils.html import escape
 
 from polls import queries
 from tests.site import BASE_DIR
@@ -15,49 +16,69 @@ STATIC = BASE_DIR / "polls" / "static" / "polls"
 VIEWS = ["results", "wall", "embed"]
 
 
-def ask(client, poll, view, etag=None):
-    return client.get(f"/polls/{poll.slug}/{view}/", headers={"If-None-Match": etag} if etag else {})
+def ask(client, poll, view):
+    return client.get(f"/polls/{poll.slug}/{view}/")
+
+
+def live(client, poll, view, etag=None):
+    return client.get(f"/polls/{poll.slug}/{view}/?live", headers={"If-None-Match": etag} if etag else {})
 
 
 @pytest.mark.parametrize("view", VIEWS)
 def test_unchanged_results_are_an_empty_304(client, make_poll, vote, view):
     poll = make_poll()
-    etag = ask(client, poll, view)["ETag"]
-    unchanged = ask(client, poll, view, etag)
+    etag = live(client, poll, view)["ETag"]
+    unchanged = live(client, poll, view, etag)
     assert (unchanged.status_code, unchanged.content, unchanged["ETag"]) == (304, b"", etag)
     vote(poll, "ann", poll.options[:1])
-    changed = ask(client, poll, view, etag)
+    changed = live(client, poll, view, etag)
     assert changed.status_code == 200
     assert changed["ETag"] != etag
     assert "is ahead" in text_of(changed)
 
 
-def test_closing_changes_the_etag(client, make_poll, sql):
+def test_page_holds_the_live_part_and_its_etag(client, make_poll):
     poll = make_poll()
-    etag = ask(client, poll, "results")["ETag"]
+    part = live(client, poll, "results")
+    assert part.content.decode() in ask(client, poll, "results").content.decode()
+    assert f'data-etag="{escape(part["ETag"])}"' in text_of(part)
+
+
+def test_closing_changes_the_etag_and_ends_the_refreshing(client, make_poll, sql):
+    poll = make_poll()
+    etag = live(client, poll, "results")["ETag"]
     sql("UPDATE polls_poll SET closes_at = now()")
-    assert ask(client, poll, "results", etag).status_code == 200
+    part = live(client, poll, "results", etag)
+    assert part.status_code == 200
+    assert "data-etag" not in text_of(part)
+    assert "<script" not in text_of(ask(client, poll, "results"))
 
 
-def test_etag_is_of_one_language_and_one_page(client, make_poll):
+def test_live_part_is_of_one_language_and_one_page_and_of_no_viewer(client, make_poll):
     poll = make_poll()
-    etags = {ask(client, poll, view)["ETag"] for view in VIEWS}
-    etags.add(client.get(f"/polls/{poll.slug}/results/", headers={"Accept-Language": "de"})["ETag"])
+    etags = {live(client, poll, view)["ETag"] for view in VIEWS}
+    etags.add(client.get(f"/polls/{poll.slug}/results/?live", headers={"Accept-Language": "de"})["ETag"])
     assert len(etags) == 4
+    client.get(f"/polls/{poll.slug}/")
+    client.post(f"/polls/{poll.slug}/", {"choices": poll.options[0]})
+    parts = [live(each, poll, "results") for each in (client, Client())]
+    assert "You voted for" in text_of(ask(client, poll, "results"))
+    assert len({(part["ETag"], part.content) for part in parts}) == 1
 
 
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("results", ["voted", "closed", "owner"])
 def test_hidden_votes_change_nothing_that_can_be_seen(client, make_poll, vote, view, results):
     poll = make_poll(results=results)
-    before = ask(client, poll, view)
+    before = [ask(client, poll, view), live(client, poll, view)]
     for number in range(12):
         vote(poll, f"voter-{number}", poll.options[:1])
-    after = ask(client, poll, view)
-    assert (after.content, after["ETag"]) == (before.content, before["ETag"])
-    assert ask(client, poll, view, before["ETag"]).status_code == 304
-    assert "<table" not in text_of(after)
-    assert "<svg" not in text_of(after).split("<main")[1]
+    after = [ask(client, poll, view), live(client, poll, view)]
+    assert [answer.content for answer in after] == [answer.content for answer in before]
+    assert live(client, poll, view, before[1]["ETag"]).status_code == 304
+    for answer in after:
+        assert "<table" not in text_of(answer)
+        assert 'class="bar"' not in text_of(answer)
 
 
 @pytest.mark.parametrize("view", ["wall", "embed"])

@@ -58,10 +58,9 @@ class Renewal:
         """The whole of it. Nobody holds the lock."""
         conn, self.conn = self.conn, None
         if not (conn is not None and self.keep and self.revive(conn)):
-            if conn is not None and conn.closed == 0 and conn.get_transaction_status() == TRANSACTION_STATUS_ACTIVE:
-                # The server would go on with the query, and close() would wait for it.
-                if not cancel_queries(self.pool, [self.slot.pid]):
-                    self.slot.cut()
+            busy = conn is not None and conn.get_transaction_status() == TRANSACTION_STATUS_ACTIVE
+            if busy and not cancel_queries(self.pool, [self.slot.pid]):
+                self.slot.cut()  # the server goes on with the query, but close() does not wait for it
             self.slot.close(conn)
             del conn  # gone before another one is made
             if self.pool._may_connect(self):

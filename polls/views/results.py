@@ -1,16 +1,11 @@
 """Results: pages, JSON and CSV, all through one gate."""
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import NamedTuple
 
 from csp.decorators import csp_replace
-from django.core.cache import cache
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
-from django.utils.cache import get_conditional_response
-from django.utils.crypto import salted_hmac
-from django.utils.translation import get_language
+from django.utils.safestring import mark_safe
 from django.views.decorators.cache import never_cache
 from django.views.decorators.clickjacking import xframe_options_exempt
 from django.views.decorators.http import require_safe
@@ -24,34 +19,20 @@ from polls.views.common import pool, render_poll, texts_of, viewer_of, when_visi
 PACE_SECONDS = 60
 
 
-class Row(NamedTuple):
-    """An option in the table: its share as shown, and its letter in the pie."""
-
-    option: queries.OptionResult
-    share: float
-    letter: str
-
-
-class Busiest(NamedTuple):
-    """The step in which most votes were cast."""
-
-    votes: int
-    start: datetime
-    end: datetime
-
-
 @never_cache
 @require_safe
 def results(request: HttpRequest, slug: str) -> HttpResponse:
     """Show the counts, as far as this viewer may see them, and what the viewer chose."""
-    return _page(request, "polls/results.html", _results(request, slug))
+    outcome = _results(request, slug)
+    return _page(request, "polls/results.html", outcome, Live(outcome, charts=True))
 
 
 @never_cache
 @require_safe
 def wall(request: HttpRequest, slug: str) -> HttpResponse:
     """The results for a big screen: what everybody may see, whoever switched it on."""
-    return _page(request, "polls/wall.html", _results_for(slug))
+    outcome = _results_for(slug)
+    return _page(request, "polls/wall.html", outcome, Live(outcome, longest=10))
 
 
 @never_cache
@@ -60,69 +41,22 @@ def wall(request: HttpRequest, slug: str) -> HttpResponse:
 @require_safe
 def embed(request: HttpRequest, slug: str) -> HttpResponse:
     """The results inside a page of somebody else's: what everybody may see. No cookie says who asks."""
-    return _page(request, "polls/embed.html", _results_for(slug))
+    outcome = _results_for(slug)
+    return _page(request, "polls/embed.html", outcome, Live(outcome))
 
 
-def _page(request: HttpRequest, template: str, outcome: queries.Results) -> HttpResponse:
-    etag = _etag(request, outcome)
-    response = get_conditional_response(request, etag=etag)
-    if response is None:
-        response = render_poll(request, template, outcome.poll, {"etag": etag, **_context(outcome)})
-    response["ETag"] = etag
-    return response
-
-
-def _etag(request: HttpRequest, outcome: queries.Results) -> str:
-    """Name what this viewer is shown. Hidden votes are no part of it, and without the key it tells nothing else."""
-    shown = repr((request.path, get_language(), outcome))
-    return f'W/"{salted_hmac("polls.etag", shown, algorithm="sha256").hexdigest()[:32]}"'
-
-
-def _context(outcome: queries.Results) -> dict[str, object]:
-    poll, votes = outcome.poll, [option.votes for option in outcome.options]
-    most = max(votes, default=0)
-    one_choice_each = poll.max_choices == 1 and 2 <= len(votes) <= len(LETTERS)
-    pace = _pace(outcome)
-    context: dict[str, object] = {
+def _page(request: HttpRequest, template: str, outcome: queries.Results, live: Live) -> HttpResponse:
+    if "live" in request.GET:  # live.js asks for what may have changed
+        return live.response(request)
+    context = {
+        "live": live,
+        "live_html": mark_safe(live.html()),  # a template's output
         "visible": outcome.visible,
-        "when_visible": when_visible(poll),
-        # Who may never see the results has nothing to wait for.
-        "live": poll.state == "open" and (outcome.visible or poll.results != "owner"),
-        "longest": 60,
-        "now": timezone.now(),
-        "voters": outcome.voters,
-        "rows": [
-            Row(option, share, LETTERS[place : place + 1])
-            for place, (option, share) in enumerate(zip(outcome.options, shares(votes, outcome.voters), strict=True))
-        ],
-        "leaders": [option.text for option in outcome.options if option.votes == most and most],
-        "most": most,
-        "pie": pie(votes) if one_choice_each else [],
-        "pace": pace,
         "chosen": texts_of(outcome.options, outcome.choices),
         "seal": outcome.seal,
+        "now": timezone.now(),
     }
-    if pace:
-        place = pace.counts.index(max(pace.counts))
-        start = pace.start + place * pace.step
-        context |= {
-            "pace_bars": bars(pace.counts),
-            "busiest": Busiest(pace.counts[place], start, min(start + pace.step, pace.end)),
-        }
-    return context
-
-
-def _pace(outcome: queries.Results) -> queries.Pace | None:
-    """Return the votes over time, counted once a minute at most: it is the one thing here that reads all votes."""
-    if not outcome.visible:
-        return None
-
-    def count() -> queries.Pace | None:
-        with pool().connection(autocommit=True) as conn:
-            return queries.get_pace(conn, outcome, timezone.now())
-
-    pace: queries.Pace | None = cache.get_or_set(f"pace/{outcome.poll.id}/{outcome.poll.state}", count, PACE_SECONDS)
-    return pace
+    return render_poll(request, template, outcome.poll, context)
 
 
 @never_cache

@@ -18,7 +18,7 @@
     if (asking) return;
     asking = true;
     try {
-      const answer = await fetch(location.href, { cache: "no-store", headers: { "If-None-Match": live.dataset.etag } });
+      const answer = await fetch("?live", { cache: "no-store", headers: { "If-None-Match": live.dataset.etag } });
       if (answer.ok) {
         show(await answer.text());
         wait = FIRST;
@@ -34,11 +34,10 @@
     plan();
   }
 
-  function show(page) {
-    const fresh = new DOMParser().parseFromString(page, "text/html").getElementById("live");
-    if (!fresh) return delete live.dataset.etag;
-    live.replaceWith(document.adoptNode(fresh));
-    live = fresh;
+  function show(html) {
+    live.insertAdjacentHTML("afterend", html);
+    live.remove();
+    live = document.getElementById("live");
     // Read aloud when somebody else leads or the poll has closed, and not every vote.
     const now = leaders();
     const news = now !== led || !live.dataset.etag;
