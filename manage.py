@@ -17,6 +17,8 @@ def main() -> None:
         if "--traceback" in sys.argv:
             raise
         sys.exit(complaint(error))
+    except KeyboardInterrupt:
+        sys.exit(130)  # as shells say of a program that Ctrl-C ended
 
 
 if __name__ == "__main__":

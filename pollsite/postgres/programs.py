@@ -47,6 +47,8 @@ def unprivileged(argv: list[str], folder: Path | None = None) -> list[str]:
         account = owner or _any_account()
         return [
             *("setpriv", f"--reuid={account}", f"--regid={account}", "--clear-groups"),
+            # Otherwise access(2) goes by the user alone, and initdb does not find postgres in a closed folder.
+            "--securebits=+no_setuid_fixup",
             *("--inh-caps=-all,+dac_override", "--ambient-caps=-all,+dac_override"),
             *argv,
         ]
