@@ -37,12 +37,12 @@ class Row(NamedTuple):
 
 
 @contextlib.contextmanager
-def pools(server: Server, size: int, delay: float = 0.0, **checks: Any) -> Iterator[dict[str, Any]]:
+def pools(server: Server, size: int, delay: float = 0.0, tcp: bool = False, **checks: Any) -> Iterator[dict[str, Any]]:
     """One pool of each kind, with one connection made, up to `size`."""
 
     def connect() -> Any:
         time.sleep(delay)
-        return psycopg2.connect(server.dsn())
+        return psycopg2.connect(server.dsn(tcp=tcp))
 
     class Slow(psycopg.Connection[Any]):
         @classmethod
@@ -52,7 +52,7 @@ def pools(server: Server, size: int, delay: float = 0.0, **checks: Any) -> Itera
 
     ours = ConnectionPool(1, size, connect=connect, timeout=60)
     theirs = psycopg_pool.ConnectionPool(
-        server.dsn(), connection_class=Slow, min_size=1, max_size=size, timeout=60, open=True,
+        server.dsn(tcp=tcp), connection_class=Slow, min_size=1, max_size=size, timeout=60, open=True,
         kwargs={"autocommit": True}, check=checks.get("check"),
     )  # fmt: skip
     alchemy = QueuePool(
@@ -145,12 +145,12 @@ def checkouts(server: Server, count: int) -> Iterator[Row]:
         )
 
 
-def checked_checkouts(server: Server, count: int) -> Iterator[Row]:
+def checked_checkouts(server: Server, count: int, tcp: bool) -> Iterator[Row]:
     from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
 
     dialect = PGDialect_psycopg2(dbapi=psycopg2)
     check = psycopg_pool.ConnectionPool.check_connection
-    with pools(server, 4, check=check, pre_ping=True, dialect=dialect) as three:
+    with pools(server, 4, tcp=tcp, check=check, pre_ping=True, dialect=dialect) as three:
         ours, theirs, alchemy = three[OURS], three[PSYCOPG], three[ALCHEMY]
         results = rounds(
             {
@@ -162,7 +162,7 @@ def checked_checkouts(server: Server, count: int) -> Iterator[Row]:
         )
         to_theirs, to_alchemy = ratio(results, OURS, PSYCOPG), ratio(results, OURS, ALCHEMY)
         yield Row(
-            "checked checkout (check_connection, pre_ping), wall",
+            f"checked checkout (check_connection, pre_ping) over {'TCP' if tcp else 'a Unix socket'}, wall",
             {name: microseconds(values) for name, values in results.items()},
             f"≤ 1/30 of each: 1/{1 / to_theirs:.0f}, 1/{1 / to_alchemy:.0f}",
             to_theirs <= 1 / 30 and to_alchemy <= 1 / 30,
@@ -357,7 +357,8 @@ def main() -> None:
     try:
         for rows in (
             checkouts(server, options.rounds),
-            checked_checkouts(server, options.rounds),
+            checked_checkouts(server, options.rounds, tcp=True),
+            checked_checkouts(server, options.rounds, tcp=False),
             contention(server, few, options.seconds),
             restart_while_idle(server, few),
             restart_while_busy(server, few),

@@ -11,26 +11,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, TypedDict
 
-from polls.pool import ConnectionStatus, PoolStats
+from polls.pool import ConnectionStatus, Histograms, PoolStats, WaiterStatus
 
 FORMAT: Final = 1  # another one is skipped: during an update old and new processes run side by side
 SAMPLE_SECONDS: Final = 5
-
-
-class WaiterStatus(TypedDict):
-    """A caller in the queue. To come from polls.pool, once it has get_waiters()."""
-
-    thread: str
-    taken: str
-    waited_ms: float
-
-
-class Histograms(TypedDict):
-    """Counts by bits of nanoseconds. To come from polls.pool, once it has get_histograms()."""
-
-    wait: list[int]
-    use: list[int]
-    connect: list[int]
 
 
 class Sample(TypedDict):

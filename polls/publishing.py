@@ -22,7 +22,7 @@ from django.conf import settings
 
 from polls import metrics
 from polls.pool import ConnectionPool
-from polls.processes import FORMAT, SAMPLE_SECONDS, Histograms, ProcessStatus, Sample, birth, read
+from polls.processes import FORMAT, SAMPLE_SECONDS, ProcessStatus, Sample, birth, read
 
 logger = logging.getLogger("polls.publishing")
 
@@ -57,19 +57,15 @@ def describe(pool: ConnectionPool, last_error: str, last_error_s: float | None) 
         "published_s": time.monotonic(),
         "stats": pool.get_stats(),
         "connections": connections,
-        "waiters": getattr(pool, "get_waiters", list)(),  # not every pool has it yet
+        "waiters": pool.get_waiters(),
         "leaks_open": sum(row["state"] == "cut" or 0 < leak_ms < (row["held_ms"] or 0) for row in connections),
         "last_error": last_error,
         "last_error_s": last_error_s,
-        "histograms": getattr(pool, "get_histograms", _no_histograms)(),
+        "histograms": pool.get_histograms(),
         "votes": metrics.counts(metrics.VOTES),
         "refused": metrics.counts(metrics.REFUSED),
         "history": [],
     }
-
-
-def _no_histograms() -> Histograms:
-    return {"wait": [0] * 64, "use": [0] * 64, "connect": [0] * 64}
 
 
 class Publisher:

@@ -16,7 +16,7 @@ from polls import limits, option_lines, queries, trail, wall_clock
 from tests.test_pages import text_of
 
 PASSWORD = "correct horse battery"
-LATER = datetime.now(timezone.utc) + timedelta(days=30)
+LATER = datetime.now(timezone.utc).replace(second=0, microsecond=0) + timedelta(days=30)
 
 
 @pytest.fixture
@@ -226,10 +226,7 @@ def test_no_polls_yet_says_so(owner):
 def test_question_and_options_are_enough(owner, sql, users):
     page = owner.get("/polls/new/").content.decode()
     # What a browser sends of the untouched rest.
-    fields = {
-        name: value
-        for name, value in re.findall(r'name="(\w+)" value="([^"]*)"(?=[^>]*(?:checked|number|hidden))', page)
-    }
+    fields = dict(re.findall(r'name="(\w+)" value="([^"]*)"(?=[^>]*(?:checked|number|hidden))', page))
     zone = re.search(r"<option selected>([^<]+)", page)[1]
     response = owner.post(
         "/polls/new/", {**fields, "time_zone": zone, "title": "Tea or coffee?", "options": "Tea\r\n\r\n  Coffee \r\n"}
@@ -268,10 +265,7 @@ def test_every_setting_is_written(owner, sql):
     assert sql(
         "SELECT description, audience, named, changeable, shuffled, listed, min_choices, max_choices, results, "
         "draw_source, time_zone, opens_at, closes_at FROM polls_poll"
-    ) == [
-        ("One\nTwo", "account", True, True, True, True, 2, 2, "closed", "the lottery", "Asia/Tokyo")
-        + tuple(moment.replace(second=0, microsecond=0) for moment in (opens, closes))
-    ]
+    ) == [("One\nTwo", "account", True, True, True, True, 2, 2, "closed", "the lottery", "Asia/Tokyo", opens, closes)]
 
 
 def test_form_that_is_sent_twice_is_one_poll(owner, sql):
@@ -601,7 +595,7 @@ def test_vote_under_way_is_waited_for_and_then_wins(owner, own_poll, sql, connec
     edit = threading.Thread(target=lambda: pages.append(_closing(owner.post, f"/polls/{poll.slug}/edit/", fields)))
     edit.start()
     try:
-        while not sql("SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"):
+        while not sql("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"):
             assert edit.is_alive(), text_of(pages[0])
     finally:
         voting.commit()
@@ -694,7 +688,7 @@ def test_open_poll_keeps_its_opening_when_its_closing_is_set(owner, own_poll, sq
     times = {"opens": "now", "opens_at": "", "closes_at": wall(LATER), "time_zone": "UTC"}
     assert owner.post(f"/polls/{poll.slug}/times/", times).status_code == 303
     assert sql("SELECT opens_at FROM polls_poll") == opened
-    assert sql("SELECT closes_at FROM polls_poll") == [(LATER.replace(second=0, microsecond=0),)]
+    assert sql("SELECT closes_at FROM polls_poll") == [(LATER,)]
 
 
 def test_poll_with_votes_is_extended_and_its_opening_is_not_asked_for(owner, own_poll, sql, vote):
@@ -703,7 +697,7 @@ def test_poll_with_votes_is_extended_and_its_opening_is_not_asked_for(owner, own
     assert 'name="opens"' not in text_of(owner.get(f"/polls/{poll.slug}/times/"))
     forged = {"opens": "draft", "opens_at": wall(LATER), "closes_at": wall(LATER), "time_zone": "UTC"}
     assert owner.post(f"/polls/{poll.slug}/times/", forged).status_code == 303
-    assert sql("SELECT closes_at, opens_at < now() FROM polls_poll") == [(LATER.replace(second=0, microsecond=0), True)]
+    assert sql("SELECT closes_at, opens_at < now() FROM polls_poll") == [(LATER, True)]
 
 
 def test_closed_poll_is_opened_again(owner, own_poll, sql, vote):
@@ -907,18 +901,14 @@ def test_trail_tells_what_was_done_by_whom(owner, sql):
         assert owner.post(manage.replace("manage/", path), fields).status_code == 303
     page = text_of(owner.get(manage))
     lines = [re.sub(r"<(?!/?b>)[^>]+>", "", line) for line in re.findall(r"<bdi>owner</bdi> (.*?)</li>", page)]
-    assert (
-        lines[::-1][-7:]
-        == [
-            "set the closing to 2 January 2998, 12:00 UTC, set the opening to 1 January 2998, 12:00 UTC",
-            "took the closing time out, made it a draft",
-            "opened the poll",
-            "closed the poll",
-            "archived the poll",
-            "took the poll out of the archive",
-        ][-7:]
-        or lines[::-1][-6:] == lines[::-1][-6:]
-    )
+    assert lines[::-1][-6:] == [
+        "set the closing to 2 January 2998, 12:00 UTC, set the opening to 1 January 2998, 12:00 UTC",
+        "took the closing time out, made it a draft",
+        "opened the poll",
+        "closed the poll",
+        "archived the poll",
+        "took the poll out of the archive",
+    ]
     told = " / ".join(lines[::-1])
     for sentence in (
         "made the poll",
@@ -927,7 +917,6 @@ def test_trail_tells_what_was_done_by_whom(owner, sql):
         "moved 2 options",
         "added 1 option: “New &lt;b&gt;one&lt;/b&gt;”",
         "changed whether the owner sees who chose what, changed the question from “Tea or coffee?” to “Tea?”",
-        "took the poll out of the archive",
     ):
         assert sentence in told
     assert "<b>" not in told
@@ -936,7 +925,8 @@ def test_trail_tells_what_was_done_by_whom(owner, sql):
 def test_trail_groups_what_came_by_the_hundred_and_says_that_there_is_more(owner, own_poll, sql):
     poll = own_poll()
     sql(
-        "INSERT INTO polls_invite (poll_id, label, token_hash) SELECT %s, 'person ' || n, n FROM generate_series(1, 300) n",
+        "INSERT INTO polls_invite (poll_id, label, token_hash) "
+        "SELECT %s, 'person ' || n, n FROM generate_series(1, 300) AS n",
         poll.id,
     )
     sql("UPDATE polls_invite SET revoked_at = now() WHERE label = 'person 7'")
@@ -1051,7 +1041,19 @@ def test_busy_site_says_so_to_who_is_signed_in_without_asking_who_that_is(owner,
 
 
 @pytest.mark.parametrize(
-    "text", ["Tea", "  Tea\u00a0 time ", "ＴＥＡ", "T\u200be\u2060a", "ﬁne", "Ä", "Straße", "\u202etea", "½", "\u200b"]
+    "text",
+    [
+        "Tea",
+        "  Tea\u00a0 time ",
+        "\uff34\uff25\uff21",
+        "T\u200be\u2060a",
+        "ﬁne",
+        "Ä",
+        "Straße",
+        "\u202etea",
+        "½",
+        "\u200b",
+    ],
 )
 def test_texts_look_the_same_here_and_in_the_database(sql, text):
     assert sql("SELECT polls_looks(%s)", text) == [(option_lines.looks(text),)]
@@ -1072,10 +1074,11 @@ def test_texts_look_the_same_here_and_in_the_database(sql, text):
     ],
 )
 def test_wall_clock_that_skips_or_repeats_an_hour(written, zone, moment):
-    try:
-        read = wall_clock.in_zone(wall_clock.WallClockField().clean(written), ZoneInfo(zone))
-    except ValidationError as error:
-        assert moment in error.messages[0]
-    else:
-        assert read.astimezone(timezone.utc).isoformat() == moment
-        assert wall_clock.on_the_wall(read, ZoneInfo(zone)).isoformat(timespec="minutes") == written
+    clock = ZoneInfo(zone)
+    if not moment.startswith("2"):
+        with pytest.raises(ValidationError, match=moment):
+            wall_clock.in_zone(wall_clock.WallClockField().clean(written), clock)
+        return
+    read = wall_clock.in_zone(wall_clock.WallClockField().clean(written), clock)
+    assert read.astimezone(timezone.utc).isoformat() == moment
+    assert wall_clock.on_the_wall(read, clock).isoformat(timespec="minutes") == written

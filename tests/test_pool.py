@@ -352,6 +352,14 @@ def test_the_block_commits_at_its_end_and_rolls_back_after_an_exception(make_poo
     assert pool.get_stats()["pool_available"] == 1
 
 
+def test_an_exception_of_a_block_without_a_transaction_sends_nothing(make_pool):
+    pool = make_pool()
+    with pytest.raises(ZeroDivisionError), pool.connection(autocommit=True) as conn:
+        assert 1 / (select(conn) - 1)
+    assert pool.getconn() is conn
+    pool.putconn(conn)
+
+
 def test_a_commit_that_fails_is_raised_and_the_connection_returned(make_pool):
     pool = make_pool()
     with pool.connection(autocommit=True) as conn:

@@ -270,7 +270,7 @@ def test_a_descriptor_that_cannot_be_had_is_tried_for_again(make_pool, monkeypat
     pool = make_pool(1, 1, max_use=0.1)
     conn = pool.getconn()
     monkeypatch.setattr("polls.pool.slot.os.dup", dup)
-    with pytest.raises(psycopg2.OperationalError):
+    with pytest.raises(psycopg2.DatabaseError):
         wait_until(lambda: time.sleep(0.05) or select(conn) != 1)
     pool.putconn(conn)
 

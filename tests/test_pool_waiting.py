@@ -9,8 +9,8 @@ import pytest
 from psycopg2.pool import PoolError
 
 from polls.pool import PoolTimeout, TooManyRequests
-from polls.pool.ledger import Waiter
 from polls.pool.slot import Borrower
+from polls.pool.waiter import Waiter
 from tests.servers import in_thread, wait_until
 
 pytest_plugins = ("tests.pool_fixtures",)
@@ -323,3 +323,14 @@ def test_what_is_idle_goes_to_whoever_waits_and_not_to_a_newcomer(make_pool):
         renewal.start()
     assert pool.getconn() is conn
     pool.putconn(conn)
+
+
+def test_what_was_returned_a_moment_ago_is_not_held(make_pool):
+    pool = make_pool(1, 1)
+
+    def work():
+        for _ in range(500):
+            pool.putconn(pool.getconn())
+
+    for worker in [in_thread(work) for _ in range(3)]:
+        worker.get()

@@ -16,10 +16,11 @@ from psycopg2.pool import PoolError
 
 from polls.pool.errors import PoolClosed, PoolTimeout
 from polls.pool.keeper import ensure_keeper, tend
-from polls.pool.ledger import Ledger, Waiter
+from polls.pool.line import Line
 from polls.pool.options import check_seconds
 from polls.pool.renewal import start_all
 from polls.pool.slot import CLOSING, CUT, IN_TRANSACTION, KEYED, READY, RETURNING, Borrower, Slot, client_settings
+from polls.pool.waiter import Waiter
 
 logger = logging.getLogger("polls.pool")
 
@@ -29,7 +30,7 @@ SLICE: Final = 0.25  # seconds after which a caller who waits looks after the po
 RETIRING: Final = frozenset({"25006", "57P01", "57P02", "57P03"})
 
 
-class Checkout(Ledger):
+class Checkout(Line):
     """The part of a `ConnectionPool` that lends connections."""
 
     def getconn(self, key: Hashable | None = None, timeout: float | None = None) -> Connection:
@@ -85,7 +86,9 @@ class Checkout(Ledger):
                 and self._reset is None
             )
             now = monotonic_ns()
-            slot.used_ns += now - slot.since_ns
+            held = now - slot.since_ns
+            slot.used_ns += held
+            slot.spans[held.bit_length()] += 1
             if clean and not close and not self._queue and now < slot.expires_ns:
                 slot.since_ns = now
                 slot.due_ns = now + self._recheck_ns
@@ -179,7 +182,9 @@ class Checkout(Ledger):
             if slot is not None:
                 slot.state = RETURNING if slot.state is KEYED else CLOSING
                 self._keyed = {key: other for key, other in self._keyed.items() if other is not slot}
-                slot.used_ns += monotonic_ns() - slot.since_ns
+                held = monotonic_ns() - slot.since_ns
+                slot.used_ns += held
+                slot.spans[held.bit_length()] += 1
                 slot.since_ns = monotonic_ns()
         if slot is None and not self._is_inherited(conn):
             raise PoolError("this connection is not out of the pool: it is another's, or was returned already")

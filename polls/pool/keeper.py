@@ -105,16 +105,13 @@ def _collect_overdue(pool: Ledger, now: int) -> list[tuple[Slot, Borrower | None
 
 def _collect_leaks(pool: Ledger, now: int) -> list[tuple[str, Borrower]]:
     """What to say of whom about connections that were dropped or are held for too long. The caller holds the lock."""
-    leaks = []
-    for slot in pool._held():
-        dropped = slot.owner() is None and slot.uses > 0
-        lent = slot.state is not READY or slot.number in pool._out  # or on its way out or back
-        overdue = now - slot.since_ns > to_ns(pool._options.leak_after)
-        if dropped or (lent and overdue and slot.warned != slot.uses):
-            slot.warned = slot.uses
-            pool._counters.leaks += 1
-            leaks.append((DROPPED if dropped else LEAKED, slot.borrower()))
-    return leaks
+    dropped = [slot for slot in pool._held() if slot.owner() is None and slot.uses > 0]
+    overdue_ns = now - to_ns(pool._options.leak_after)
+    leaked = [slot for slot in pool._lent() if slot.since_ns < overdue_ns and slot.warned != slot.uses]
+    for slot in leaked:
+        slot.warned = slot.uses
+    pool._counters.leaks += len(dropped) + len(leaked)
+    return [*((DROPPED, slot.borrower()) for slot in dropped), *((LEAKED, slot.borrower()) for slot in leaked)]
 
 
 def ensure_keeper(pool: Ledger) -> None:

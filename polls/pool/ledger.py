@@ -20,28 +20,16 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Hashable
+from operator import add
 
 from psycopg2.extensions import connection
-from psycopg2.pool import AbstractConnectionPool, PoolError
+from psycopg2.pool import AbstractConnectionPool
 
-from polls.pool.errors import PoolClosed, TooManyRequests
 from polls.pool.options import Options, check_size, to_ns
 from polls.pool.renewal import Renewal
-from polls.pool.slot import CHECKING, CLOSING, CONNECTING, HELD, KEYED, READY, Borrower, Slot
-from polls.pool.stats import Counters
-
-
-class Waiter:
-    """A caller in the queue. Its gate opens when it has been given a connection, or when the pool closes."""
-
-    __slots__ = ("borrower", "conn", "gate", "slot")
-
-    def __init__(self, borrower: Borrower) -> None:
-        self.borrower = borrower
-        self.gate = threading.Lock()
-        self.gate.acquire()
-        self.conn: connection | None = None
-        self.slot: Slot | None = None
+from polls.pool.slot import CHECKING, CLOSING, CONNECTING, HELD, READY, Slot
+from polls.pool.stats import BITS, Counters
+from polls.pool.waiter import Waiter
 
 
 class Ledger(AbstractConnectionPool):
@@ -78,6 +66,8 @@ class Ledger(AbstractConnectionPool):
         self._last_error: Exception | None = None
         self._counters = Counters()
         self._popped = Counters()
+        self._waits, self._spans, self._connects = [0] * BITS, [0] * BITS, [0] * BITS  # by bit length
+        self._left = 0  # how many went with what the queue gave them
 
     def _after_fork(self) -> None:
         """In a forked child: leave the parent's connections alone, start afresh. Whoever held the lock is not here."""
@@ -85,69 +75,7 @@ class Ledger(AbstractConnectionPool):
             self._inherited[id(slot.owner())] = slot.owner
         self._begin()
 
-    # Idle connections and the queue
-
-    def _join(self, waiter: Waiter) -> list[Renewal]:
-        """Queue a caller. Takes the lock."""
-        with self._lock:
-            # Decides whether the caller may wait at all, and whether there is something for it already.
-            if self.closed:
-                raise PoolClosed(f"the pool {self._options.name!r} is closed")
-            if not self._idle:
-                self._refuse_nested(waiter)
-                limit = self._options.max_waiting
-                if limit and len(self._queue) >= limit:
-                    raise TooManyRequests(f"the pool {self._options.name!r} has {limit} callers waiting already")
-            self._queue.append(waiter)
-            self._match()
-            if waiter.slot is None:
-                self._counters.requests_queued += 1
-            return self._plan()
-
-    def _rejoin(self, waiter: Waiter, conn: connection, slot: Slot) -> list[Renewal]:
-        """Queue a caller before all others: the connection it was given needs a closer look. Takes the lock."""
-        with self._lock:
-            # Decides what becomes of that connection, and whether there is another one.
-            waiter.conn = waiter.slot = None
-            renewal = self._entrust(slot, conn, self._is_worth_keeping(slot))
-            if not self.closed:
-                self._queue.appendleft(waiter)
-                self._match()
-            return [renewal, *self._plan()]
-
-    def _is_served(self, waiter: Waiter) -> bool:
-        """Whether a caller has been given a connection. Mends its place in the queue. Takes the lock."""
-        with self._lock:
-            # Decides between what the gate says and what is true: an exception may have struck between the two.
-            if waiter.slot is None and waiter not in self._queue and not self.closed:
-                self._queue.appendleft(waiter)
-                self._match()
-            return waiter.slot is not None
-
-    def _leave(self, waiter: Waiter, slot: Slot, key: Hashable | None) -> None:
-        """A caller goes with what it was given. Takes the lock."""
-        with self._lock:
-            # Decides that the connection is lent: from here on it can be returned, and taken away if it is overdue.
-            waiter.conn = waiter.slot = None
-            self._counters.requests_wait_ns += time.monotonic_ns() - waiter.borrower.since_ns
-            slot.take(waiter.borrower)
-            if key is None:
-                self._out[slot.number] = slot
-            else:
-                slot.state = KEYED
-                self._keyed[key] = slot
-
-    def _withdraw(self, waiter: Waiter) -> list[Renewal]:
-        """A caller goes without, because of a timeout or any other exception. Takes the lock."""
-        with self._lock:
-            # Decides the race with a hand-off: what the caller was given meanwhile goes on to the next.
-            self._counters.requests_wait_ns += time.monotonic_ns() - waiter.borrower.since_ns
-            self._counters.requests_errors += 1
-            if waiter in self._queue:
-                self._queue.remove(waiter)
-            conn, slot = waiter.conn, waiter.slot
-            waiter.conn = waiter.slot = None
-            return [] if conn is None or slot is None else self._lay_down(conn, slot)
+    # Idle connections
 
     def _match(self) -> None:
         """Give idle connections to the queue's head. The caller holds the lock."""
@@ -191,23 +119,17 @@ class Ledger(AbstractConnectionPool):
                 return renewals
             renewals.append(self._entrust(slot, conn, keep and self._is_worth_keeping(slot)))
 
-    def _refuse_nested(self, waiter: Waiter) -> None:
-        """Raise PoolError for a caller that would wait for itself. The caller holds the lock."""
-        borrowers = [slot.borrower() for slot in self._held() if slot.owner() is not None]
-        mine = [borrower for borrower in borrowers if borrower.thread == waiter.borrower.thread]
-        if len(mine) >= self.maxconn:
-            places = ", ".join(sorted({borrower.place() for borrower in mine}))
-            raise PoolError(
-                f"this thread holds all {len(mine)} connections of the pool {self._options.name!r}, taken at {places}, "
-                f"and would wait for itself at {waiter.borrower.place()}"
-            )
-
     # What becomes of a slot
 
     def _held(self) -> list[Slot]:
         """The slots whose connection a caller has. The caller holds the lock."""
         resting = {slot for _, slot in self._idle[:]}
         return [slot for slot in self._slots if slot.state in HELD and slot not in resting]
+
+    def _lent(self) -> list[Slot]:
+        """Those of them that are neither on their way out nor back, so that the borrower noted is the one who has it.
+        The caller holds the lock."""
+        return [slot for slot in self._held() if slot.state is not READY or self._out.get(slot.number) is slot]
 
     def _size(self) -> int:
         """How many slots have a connection or will have one. The caller holds the lock."""
@@ -261,6 +183,7 @@ class Ledger(AbstractConnectionPool):
         self._slots.discard(slot)
         self._counters.uses += slot.uses
         self._counters.usage_ns += slot.used_ns
+        self._spans = list(map(add, self._spans, slot.spans))
         self._changed()
 
     def _suspect(self, slot: Slot) -> None:
@@ -324,6 +247,7 @@ class Ledger(AbstractConnectionPool):
             # Decides whether the pool still wants it, and who gets it.
             if took_ns:
                 self._counters.connections_ns += took_ns
+                self._connects[took_ns.bit_length()] += 1
                 self._down, self._last_error = False, None
             slot.due_ns = time.monotonic_ns() + self._recheck_ns
             if slot.state not in (CONNECTING, CHECKING):  # cut, at the last moment

@@ -5,6 +5,7 @@ import functools
 import logging
 import threading
 import time
+from operator import add
 from types import TracebackType
 from typing import Any, Final
 
@@ -16,7 +17,7 @@ from polls.pool.keeper import ensure_keeper, tend
 from polls.pool.options import Configure, Connect, Options, Reset, check_seconds, check_size
 from polls.pool.renewal import cancel_queries, start_all
 from polls.pool.slot import CHECKING, CLOSING, CONNECTING, HELD, KEYED, READY
-from polls.pool.stats import ConnectionStatus, Counters, PoolStats
+from polls.pool.stats import ConnectionStatus, Counters, Histograms, PoolStats, WaiterStatus
 
 logger = logging.getLogger("polls.pool")
 
@@ -173,6 +174,26 @@ class ConnectionPool(Checkout):
             stats = self._picture()
             self._popped = self._totals()
             return stats
+
+    def get_histograms(self) -> Histograms:
+        """How long callers waited, held and connected, as of one moment; see Histograms."""
+        with self._lock:
+            # Decides nothing: a picture of one moment.
+            waits, uses, connects = list(self._waits), self._spans, list(self._connects)
+            for slot in self._slots:
+                uses = list(map(add, uses, slot.spans))
+            waits[0] += self._totals().uses - self._left  # the fast way takes no time for its own
+        return {"wait": waits, "use": list(uses), "connect": connects}
+
+    def get_waiters(self) -> list[WaiterStatus]:
+        """A row for each caller in the queue, the next one to be served first; see WaiterStatus."""
+        with self._lock:
+            # Decides nothing: a picture of one moment.
+            waiting = [waiter.borrower for waiter in self._queue]
+        now = time.monotonic_ns()
+        return [
+            {"thread": who.name(), "taken": who.place(), "waited_ms": (now - who.since_ns) / 1e6} for who in waiting
+        ]
 
     def status(self) -> list[ConnectionStatus]:
         """A row for each slot, the oldest connection first; see ConnectionStatus."""

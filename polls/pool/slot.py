@@ -20,6 +20,8 @@ from psycopg2.extensions import (
     cursor,
 )
 
+from polls.pool.stats import BITS
+
 # States, written under the pool's lock. A connection that is READY is at rest or out: the pool looks up which.
 READY: Final = "ready"
 KEYED: Final = "in use by key"
@@ -87,6 +89,7 @@ class Slot:
         "poll",
         "settings",
         "since_ns",
+        "spans",
         "state",
         "thread",
         "used_ns",
@@ -109,6 +112,7 @@ class Slot:
         self.number = 0  # id(connection)
         self.uses = 0
         self.used_ns = 0
+        self.spans = [0] * BITS  # its uses, by bit length
         self.warned = 0  # the use that was last reported as a leak
         self.thread = 0
         self.code: CodeType | None = None

@@ -1,7 +1,9 @@
 """What the pool tells about itself. Times are milliseconds, as floats; the keys are psycopg_pool's and a few more."""
 
 from dataclasses import astuple, dataclass
-from typing import TypedDict
+from typing import Final, TypedDict
+
+BITS: Final = 64  # of a time in nanoseconds: what has this many bits, counts here
 
 
 class PoolStats(TypedDict):
@@ -37,6 +39,23 @@ class ConnectionStatus(TypedDict):
     taken: str | None  # file:line where it was taken
     age_ms: float  # since it was connected, or since the slot began to connect
     uses: int  # checkouts so far
+
+
+class WaiterStatus(TypedDict):
+    """One row of `get_waiters()`."""
+
+    thread: str  # the name of the thread that waits
+    taken: str  # file:line where it asked
+    waited_ms: float
+
+
+class Histograms(TypedDict):
+    """The answer of `get_histograms()`: since the start, the number at index i counts times of i bits in
+    nanoseconds, below 2**i ns."""
+
+    wait: list[int]  # from asking to having, or giving up; index 0 is those served at once
+    use: list[int]  # from having to giving back
+    connect: list[int]  # successful attempts, `configure` included
 
 
 @dataclass

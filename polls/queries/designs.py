@@ -80,7 +80,8 @@ def create_poll(conn: Connection, slug: str, manager: Manager, design: Design, t
 
 EDIT_POLL = """
 WITH poll AS MATERIALIZED (
-    SELECT id, set_config('polls.actor', %(actor)s, true) AS actor
+    -- Held before any row is: a vote under way holds its poll, and then waits for the rows of its options.
+    SELECT id, set_config('polls.actor', %(actor)s, true) AS actor, polls_hold_votes(id) AS voted
       FROM polls_poll
      WHERE slug = %(slug)s AND (%(staff)s OR owner_id = %(user_id)s)
 ), edited AS (

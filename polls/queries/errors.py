@@ -42,7 +42,7 @@ class WrongChoiceCount(VoteRefused):
     """Fewer choices than the poll asks for, or more than it allows."""
 
 
-class InviteNotFound(LookupError):
+class InviteNotFound(PollNotFound):
     """The poll has no such invitation, or none that may be known about."""
 
 

@@ -26,11 +26,10 @@ class Pace(NamedTuple):
 
 
 GET_PACE = """
-SELECT least(floor(extract(epoch FROM cast_at - %(start)s) / %(seconds)s), %(last)s)::integer AS step,
-       count(*) AS votes
+SELECT date_bin(%(step)s, cast_at, %(start)s) AS since, count(*) AS votes
   FROM polls_vote
  WHERE poll_id = %(poll_id)s
- GROUP BY step
+ GROUP BY since
 """
 
 
@@ -51,8 +50,7 @@ def get_pace(conn: Connection, results: Results, now: datetime) -> Pace | None:
     if steps < FEWEST_STEPS:
         return None
     counts = [0] * steps
-    parameters = {"poll_id": results.poll.id, "start": start, "seconds": step.total_seconds(), "last": steps - 1}
-    rows = fetch_all(conn, GET_PACE, **parameters)
-    for place, votes in rows:
-        counts[place] = votes
+    rows = fetch_all(conn, GET_PACE, poll_id=results.poll.id, start=start, step=step)
+    for since, votes in rows:
+        counts[min((since - start) // step, steps - 1)] += votes
     return Pace(start, end, step, counts) if len(rows) > 1 else None

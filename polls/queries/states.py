@@ -131,7 +131,8 @@ def unarchive_poll(conn: Connection, slug: str, manager: Manager) -> bool:
 # Foreign keys that Django made are checked at the commit, so the order does not matter.
 DELETE_POLL = """
 WITH poll AS MATERIALIZED (
-    SELECT id, set_config('polls.actor', %(actor)s, true) AS actor
+    -- Held before any row is, as in EDIT_POLL.
+    SELECT id, set_config('polls.actor', %(actor)s, true) AS actor, polls_hold_votes(id) AS voted
       FROM polls_poll
      WHERE slug = %(slug)s AND (%(staff)s OR owner_id = %(user_id)s)
 ), options AS (

@@ -1,27 +1,23 @@
 """The invitations to a poll, for those who run it. Whoever else asks learns nothing."""
 
-from collections.abc import Callable, Sequence
-from functools import wraps
-from typing import Concatenate, NamedTuple, ParamSpec
+from collections.abc import Sequence
+from typing import NamedTuple
 
-from django.contrib.auth.views import redirect_to_login
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.safestring import SafeString, mark_safe
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from polls import invites, queries, voters
 from polls.forms import InviteForm, SearchForm
 from polls.spreadsheets import csv_parts
 from polls.views.common import pool
+from polls.views.managers import for_managers
 
 INVITES_PER_PAGE = 100
 SLIPS_PER_SHEET = 200  # a QR code takes 5 ms
 SHOWN_AT_ONCE = 100  # links, and lines of a preview
-
-Parameters = ParamSpec("Parameters")
 
 
 class Slip(NamedTuple):
@@ -32,29 +28,9 @@ class Slip(NamedTuple):
     qr_code: SafeString
 
 
-def for_managers(
-    view: Callable[Concatenate[HttpRequest, str, queries.Manager, Parameters], HttpResponse],
-) -> Callable[..., HttpResponse]:
-    """Ask who it is to sign in. Whether they own the poll is for the data layer to say, in each of its statements."""
-
-    @never_cache
-    @wraps(view)
-    def managed(request: HttpRequest, slug: str, *args: Parameters.args, **kwargs: Parameters.kwargs) -> HttpResponse:
-        user = request.user
-        if not user.is_authenticated:
-            return redirect_to_login(reverse("invites", args=[slug]))
-        manager = queries.Manager(user.pk, user.is_staff, user.get_username())
-        try:
-            return view(request, slug, manager, *args, **kwargs)
-        except (queries.PollNotFound, queries.InviteNotFound):
-            raise Http404 from None
-
-    return managed
-
-
 @require_safe
 @for_managers
-def invite_list(request: HttpRequest, slug: str, manager: queries.Manager) -> HttpResponse:
+def invite_list(request: HttpRequest, manager: queries.Manager, slug: str) -> HttpResponse:
     """Who is invited, and whether they have voted."""
     form = SearchForm(request.GET)
     form.is_valid()
@@ -87,7 +63,7 @@ def invite_list(request: HttpRequest, slug: str, manager: queries.Manager) -> Ht
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @for_managers
-def add(request: HttpRequest, slug: str, manager: queries.Manager) -> HttpResponse:
+def add(request: HttpRequest, manager: queries.Manager, slug: str) -> HttpResponse:
     """Take a list, show what would be made of it, and make it: all of it, or nothing."""
     invited = _all_invites(slug, manager)
     if request.method != "POST":
@@ -122,7 +98,7 @@ def add(request: HttpRequest, slug: str, manager: queries.Manager) -> HttpRespon
 
 @require_POST
 @for_managers
-def links_csv(request: HttpRequest, slug: str, manager: queries.Manager) -> HttpResponse:
+def links_csv(request: HttpRequest, manager: queries.Manager, slug: str) -> HttpResponse:
     """The links of the batch whose key is sent, for a mail merge."""
     links = _links_of(slug, request.POST.get("key", ""), _all_invites(slug, manager))
     rows = [("name", "link"), *((link.label, _url(request, link)) for link in links)]
@@ -135,7 +111,7 @@ def links_csv(request: HttpRequest, slug: str, manager: queries.Manager) -> Http
 
 @require_POST
 @for_managers
-def slips(request: HttpRequest, slug: str, manager: queries.Manager) -> HttpResponse:
+def slips(request: HttpRequest, manager: queries.Manager, slug: str) -> HttpResponse:
     """A sheet of slips to print and cut, of the batch whose key is sent."""
     invited = _all_invites(slug, manager)
     links = _links_of(slug, request.POST.get("key", ""), invited)
@@ -146,7 +122,7 @@ def slips(request: HttpRequest, slug: str, manager: queries.Manager) -> HttpResp
 
 @require_POST
 @for_managers
-def revoke(request: HttpRequest, slug: str, manager: queries.Manager, invite_id: int) -> HttpResponse:
+def revoke(request: HttpRequest, manager: queries.Manager, slug: str, invite_id: int) -> HttpResponse:
     """Make a link worthless."""
     with pool().connection(autocommit=True) as conn:
         queries.revoke_invite(conn, slug, manager, invite_id)
@@ -157,7 +133,7 @@ def revoke(request: HttpRequest, slug: str, manager: queries.Manager, invite_id:
 
 @require_POST
 @for_managers
-def reissue(request: HttpRequest, slug: str, manager: queries.Manager, invite_id: int) -> HttpResponse:
+def reissue(request: HttpRequest, manager: queries.Manager, slug: str, invite_id: int) -> HttpResponse:
     """Replace a link, and show the new one: this once."""
     token = invites.new_token()
     with pool().connection(autocommit=True) as conn:

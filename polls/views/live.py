@@ -1,7 +1,7 @@
 """The part of a results page that refreshes by itself: the same for all who may see the results."""
 
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
@@ -66,8 +66,7 @@ class Live:
         """Return the part, which may have been rendered up to a minute ago."""
         if len(self.outcome.options) > MOST_OPTIONS_KEPT:
             return self._render()
-        html: str = cache.get_or_set(f"live/{self.digest}", self._render, KEPT_SECONDS)
-        return html
+        return cast("str", cache.get_or_set(f"live/{self.digest}", self._render, KEPT_SECONDS))
 
     def _render(self) -> str:
         context = self._context()

@@ -11,12 +11,9 @@ from django.views.decorators.clickjacking import xframe_options_exempt
 from django.views.decorators.http import require_safe
 
 from polls import queries
-from polls.charts import LETTERS, bars, pie
-from polls.shares import shares
 from polls.spreadsheets import csv_parts
 from polls.views.common import pool, render_poll, texts_of, viewer_of, when_visible
-
-PACE_SECONDS = 60
+from polls.views.live import Live
 
 
 @never_cache
