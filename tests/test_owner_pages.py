@@ -79,6 +79,16 @@ def state_of(sql, poll):
     return sql("SELECT polls_state(opens_at, closes_at, archived_at) FROM polls_poll WHERE id = %s", poll.id)[0][0]
 
 
+def filled(page):
+    """What a browser would send of a page's inputs: text areas and lists are not among them."""
+    fields = {}
+    for tag in re.findall(r"<input [^>]+>", page):
+        attributes = dict(re.findall(r'(\w+)="([^"]*)"', tag))
+        if attributes["type"] not in ("radio", "checkbox") or re.search(r"\schecked", tag):
+            fields[attributes["name"]] = attributes.get("value", "on" if "checked" in tag else "")
+    return fields
+
+
 def options_of(sql, poll_id=None):
     where = "" if poll_id is None else f"WHERE poll_id = {poll_id}"
     return [text for (text,) in sql(f"SELECT text FROM polls_option {where} ORDER BY position, id")]
@@ -167,7 +177,6 @@ def test_password_is_changed(client, django_user_model, transactional_db):
     response = client.post("/accounts/password/", {**wrong, "old_password": PASSWORD}, follow=True)
     assert "Your password is changed" in text_of(response)
     assert client.get("/mine/").status_code == 200
-    assert Client().login(username="ann", password="another one 1") is False  # axes wants a request
     assert django_user_model.objects.get().check_password("another one 1")
 
 
@@ -224,13 +233,10 @@ def test_no_polls_yet_says_so(owner):
 
 
 def test_question_and_options_are_enough(owner, sql, users):
-    page = owner.get("/polls/new/").content.decode()
-    # What a browser sends of the untouched rest.
-    fields = dict(re.findall(r'name="(\w+)" value="([^"]*)"(?=[^>]*(?:checked|number|hidden))', page))
+    page = text_of(owner.get("/polls/new/"))
     zone = re.search(r"<option selected>([^<]+)", page)[1]
-    response = owner.post(
-        "/polls/new/", {**fields, "time_zone": zone, "title": "Tea or coffee?", "options": "Tea\r\n\r\n  Coffee \r\n"}
-    )
+    question = {"title": "Tea or coffee?", "options": "Tea\r\n\r\n  Coffee \r\n"}
+    response = owner.post("/polls/new/", {**filled(page), "time_zone": zone, **question})
     assert response.status_code == 303
     [(slug, owner_id, state, listed)] = sql(
         "SELECT slug, owner_id, polls_state(opens_at, closes_at, archived_at), listed FROM polls_poll"
@@ -384,17 +390,13 @@ def test_errors_keep_every_field(owner):
     page = text_of(owner.post("/polls/new/", typed))
     for kept in (
         "Tea Cof\ufffdfee</textarea>",
-        'value="invite" required id="id_audience_2" checked',
-        'value="owner" required id="id_results_3" checked',
-        'id="id_named" checked',
-        'value="2027-01-01T12:00"',
-        'value="nonsense"',
         "<option selected>Asia/Tokyo",
-        'value="dice"',
-        f'value="{"a" * 22}"',
         "<details open>",
     ):
         assert kept in page
+    kept = ("audience", "named", "results", "opens", "opens_at", "closes_at", "draw_source", "key", "max_choices")
+    assert {name: filled(page)[name] for name in kept} == {name: typed[name] for name in kept}
+    assert "shuffled" not in filled(page)
 
 
 def test_title_of_ten_megabytes_is_refused(owner, sql):
@@ -451,9 +453,8 @@ def test_poll_is_made_like_another(owner, as_user, own_poll):
     page = text_of(owner.get("/polls/new/", {"like": poll.slug}))
     assert 'value="Where to?"' in page
     assert "Option 1 Option 2 Option 3</textarea>" in page
-    assert 'id="id_named" checked' in page
-    assert 'id="id_audience_1" checked' in page
-    assert not re.search(r'name="closes_at" value=', page)
+    kept = {name: filled(page)[name] for name in ("named", "audience", "opens", "opens_at", "closes_at")}
+    assert kept == {"named": "on", "audience": "account", "opens": "now", "opens_at": "", "closes_at": ""}
     stranger = text_of(as_user("stranger").get("/polls/new/", {"like": poll.slug}))
     assert "Where to?" not in stranger
     assert "Option 1" not in stranger

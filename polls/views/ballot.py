@@ -8,7 +8,17 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from polls import limits, metrics, queries, voters
 from polls.forms import BallotForm
-from polls.views.common import Viewer, pool, render_poll, see_other, texts_of, viewer_of, when_visible
+from polls.views.common import (
+    Viewer,
+    choices_are_secret,
+    pool,
+    render_poll,
+    see_other,
+    texts_of,
+    viewer_of,
+    when_visible,
+)
+from polls.views.invitation import remember_vote
 from polls.views.limited import too_many_requests
 
 
@@ -36,7 +46,10 @@ def _vote(request: HttpRequest, slug: str, viewer: Viewer) -> HttpResponse:
         return see_other("poll", slug)
     except queries.VoteRefused as refusal:
         return _ballot_page(request, slug, viewer, form=form, refusal=refusal)
-    return see_other("results", slug)
+    response = see_other("results", slug)
+    if viewer.invitation:
+        remember_vote(response, slug, viewer.invitation)
+    return response
 
 
 def _cast(slug: str, viewer: Viewer, choices: list[int]) -> None:
@@ -62,7 +75,12 @@ def withdraw(request: HttpRequest, slug: str) -> HttpResponse:
     viewer = viewer_of(request, slug)
     try:
         with pool().connection(autocommit=True) as conn:
-            queries.withdraw_vote(conn, slug, viewer.keys)
+            if viewer.invitation and viewer.invite:
+                queries.withdraw_invited_vote(
+                    conn, slug, viewer.invitation.invite_id, viewer.invitation.token_hash, viewer.invite
+                )
+            else:
+                queries.withdraw_vote(conn, slug, viewer.keys)
     except queries.PollNotFound:
         raise Http404 from None
     except queries.VoteRefused:
@@ -92,6 +110,7 @@ def _ballot_page(
     if form is not None and refusal is not None:
         form.add_error("choices", _what_to_mend(refusal, poll))
     voter = {"link": viewer.browser, "account": viewer.account, "invite": viewer.invite}[poll.audience]
+    secret = choices_are_secret(poll, viewer)
     votable = poll.state == "open" and (ballot.choices is None or poll.changeable)
     options = ballot.options
     if poll.shuffled and voter:
@@ -101,8 +120,9 @@ def _ballot_page(
         "choice_rule": choice_rule(poll),
         "when_visible": when_visible(poll),
         "chosen": texts_of(ballot.options, ballot.choices),
+        "secret": secret,
         "form": form,
-        "sent": request.POST.getlist("choices") or [str(choice) for choice in ballot.choices or ()],
+        "sent": request.POST.getlist("choices") or [str(choice) for choice in (not secret and ballot.choices) or ()],
         "entitled": voter is not None,
         "votable": votable,
         "seal": ballot.seal,

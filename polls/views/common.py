@@ -101,6 +101,14 @@ def zone_of(poll: queries.PollRow | queries.OwnPoll) -> ZoneInfo | None:
         return None
 
 
+def choices_are_secret(poll: queries.PollRow, viewer: Viewer) -> bool:
+    """Whether what was chosen may not be shown even though there is a vote of this viewer.
+
+    Links are made by those who run the poll: in an anonymous one, only the browser that voted is shown its choice.
+    """
+    return poll.audience == "invite" and not poll.named and not (viewer.invitation and viewer.invitation.voted_here)
+
+
 def texts_of(
     options: list[queries.OptionRow] | list[queries.OptionResult], choices: list[int] | None
 ) -> list[str] | None:

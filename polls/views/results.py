@@ -12,7 +12,7 @@ from django.views.decorators.http import require_safe
 
 from polls import queries
 from polls.spreadsheets import csv_parts
-from polls.views.common import pool, render_poll, texts_of, viewer_of, when_visible
+from polls.views.common import choices_are_secret, pool, render_poll, texts_of, viewer_of, when_visible
 from polls.views.live import Live
 
 
@@ -92,7 +92,8 @@ def results_csv(request: HttpRequest, slug: str) -> HttpResponse:
 
 def _results(request: HttpRequest, slug: str) -> queries.Results:
     viewer = viewer_of(request, slug)
-    return _results_for(slug, voters=viewer.keys, viewer_id=viewer.user_id)
+    outcome = _results_for(slug, voters=viewer.keys, viewer_id=viewer.user_id)
+    return outcome._replace(choices=None) if choices_are_secret(outcome.poll, viewer) else outcome
 
 
 def _results_for(slug: str, *, voters: Sequence[str] = (), viewer_id: int | None = None) -> queries.Results:

@@ -30,7 +30,9 @@ class DatabaseUnavailable:
         if not isinstance(exception, (*queries.UNAVAILABLE, OperationalError, InterfaceError)):
             return None
         metrics.count_refusal(exception)
-        logger.error("503 for %s %s: %s", request.method, request.path, exception)
+        # The pattern, not the path: the path of an invitation is the invitation.
+        place = request.resolver_match.route if request.resolver_match else "?"
+        logger.error("503 for %s /%s: %s", request.method, place, exception)
         response = render(request, "503.html", {"sent": request.method == "POST"}, status=503)
         response["Retry-After"] = str(RETRY_AFTER)
         return response
