@@ -581,3 +581,35 @@ def test_waiting_for_a_pool_that_cannot_connect_times_out(make_pool, server):
     pool = make_pool(1, 1, server.dsn(port=1))
     with pytest.raises(PoolTimeout, match="refused"):
         pool.wait(0.2)
+
+
+def test_histograms_count_every_wait_use_and_connect(make_pool):
+    pool = make_pool(1, 1)
+    for _ in range(3):
+        with pool.connection() as conn:
+            select(conn)
+    before = pool.get_histograms()
+    assert (sum(before["wait"]), sum(before["use"]), sum(before["connect"])) == (3, 3, 1)
+    assert before["wait"][0] == 2  # served at once, all but the first
+    with pool.connection():
+        waiting = in_thread(pool.getconn)
+        wait_until(pool.get_waiters)
+    pool.putconn(waiting.get())
+    after = pool.get_histograms()
+    assert (sum(after["wait"]), sum(after["use"]), sum(after["connect"])) == (5, 5, 1)
+    pool.drain()
+    wait_until(lambda: pool.get_stats()["connections_num"] == 2)
+    assert sum(wait_until(lambda: pool.get_histograms())["use"]) == 5  # what is closed stays counted
+
+
+def test_waiters_are_told_with_thread_and_place(make_pool):
+    pool = make_pool(1, 1)
+    with pool.connection():
+        assert pool.get_waiters() == []
+        waiting = in_thread(pool.getconn)
+        [row] = wait_until(pool.get_waiters)
+        assert row["taken"].split(":")[0].endswith("servers.py")
+        assert row["thread"] == waiting.thread.name
+        assert row["waited_ms"] > 0
+    pool.putconn(waiting.get())
+    assert pool.get_waiters() == []
