@@ -7,13 +7,14 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.utils.translation import gettext_lazy
+from django.utils.formats import number_format
+from django.utils.translation import gettext, gettext_lazy, ngettext
 
 from polls import invites, queries
 
 LARGEST_ID = 2**63 - 1
 MOST_CHOICES = 1000
-TOO_LARGE = "This is more than 1 MB, the most at once. Send it in parts."
+TOO_LARGE = gettext_lazy("This is more than 1 MB, the most at once. Send it in parts.")
 
 
 class ChoicesField(forms.Field):
@@ -89,9 +90,9 @@ class InviteForm(forms.Form):
         try:
             return invites.lines_of_csv(invites.decoded(file.read()))
         except UnicodeDecodeError:
-            raise ValidationError("This file is no text. Save it as CSV in UTF-8.") from None
+            raise ValidationError(gettext("This file is no text. Save it as CSV in UTF-8.")) from None
         except csv.Error as error:
-            raise ValidationError(f"This file is no CSV: {error}.") from None
+            raise ValidationError(gettext("This file is no CSV: %(error)s.") % {"error": error}) from None
 
     def clean_key(self) -> str:
         key: str = self.cleaned_data["key"]
@@ -102,12 +103,14 @@ class InviteForm(forms.Form):
         if not self.errors:
             cleaned["people"] += cleaned["file"]
             if not cleaned["people"]:
-                raise ValidationError("Paste a list, or choose a file.")
-            if len(cleaned["people"]) > invites.MOST_PEOPLE:
-                raise ValidationError(
-                    f"{len(cleaned['people']):,} lines were sent, and {invites.MOST_PEOPLE:,} are the most at once. "
-                    "Send them in parts."
+                raise ValidationError(gettext("Paste a list, or choose a file."))
+            if (lines := len(cleaned["people"])) > invites.MOST_PEOPLE:
+                text = ngettext(
+                    "%(lines)s line was sent, and %(most)s are the most at once. Send them in parts.",
+                    "%(lines)s lines were sent, and %(most)s are the most at once. Send them in parts.",
+                    lines,
                 )
+                raise ValidationError(text % {"lines": _grouped(lines), "most": _grouped(invites.MOST_PEOPLE)})
         return cleaned
 
 
@@ -118,7 +121,11 @@ class DrawForm(forms.Form):
     """
 
     option = forms.TypedChoiceField(
-        coerce=int, error_messages={"required": "Choose an option.", "invalid_choice": "This is no option of the poll."}
+        coerce=int,
+        error_messages={
+            "required": gettext_lazy("Choose an option."),
+            "invalid_choice": gettext_lazy("This is no option of the poll."),
+        },
     )
     number = forms.IntegerField(min_value=1, max_value=99, widget=forms.HiddenInput)
     public_value = forms.CharField(required=False, max_length=500)
@@ -128,3 +135,7 @@ class DrawForm(forms.Form):
     def __init__(self, options: Sequence[queries.OptionResult], *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["option"].choices = [(option.id, option.text) for option in options]  # type: ignore[attr-defined]
+
+
+def _grouped(number: int) -> str:
+    return number_format(number, use_l10n=True, force_grouping=True)

@@ -12,14 +12,21 @@ from hashlib import sha256
 from typing import NamedTuple
 
 import segno
+from django.utils.translation import gettext as _
 
 MOST_PEOPLE = 10_000
 MOST_BYTES = 1_000_000
 LONGEST_LABEL = 200
 
-# What the first row of a file may consist of when it names no person.
+# What the first row of a file may consist of when it names no person, in the languages of the site.
 HEADINGS = frozenset(
-    {"name", "first name", "last name", "surname", "person", "label", "class", "group", "email", "e-mail"}
+    {
+        *("name", "first name", "last name", "surname", "person", "label", "class", "group", "email", "e-mail"),
+        *("vorname", "nachname", "familienname", "klasse", "gruppe"),
+        *("nombre", "nombres", "apellido", "apellidos", "persona", "clase", "grupo", "correo"),
+        *("nom", "prénom", "nom de famille", "personne", "classe", "groupe", "courriel"),
+        *("الاسم", "الاسم الأول", "اسم العائلة", "الشخص", "الصف", "المجموعة", "البريد الإلكتروني"),
+    }
 )
 # They turn the reading direction of what follows; the marks that scripts from right to left need are others.
 TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -111,20 +118,20 @@ def read_people(lines: Iterable[str], invited: Iterable[str]) -> list[Person]:
         label = unicodedata.normalize("NFC", " ".join(line.split()))
         problem = _problem(line, label)
         if not problem and (first := seen.setdefault(label.casefold(), number)) != number:
-            problem = f"is the same as line {first}" if first else "is invited already"
+            problem = _("is the same as line %(first)d") % {"first": first} if first else _("is invited already")
         people.append(Person(number, label, problem))
     return people
 
 
 def _problem(line: str, label: str) -> str:
     if not label:
-        return "is empty"
+        return _("is empty")
     if any(unicodedata.category(character) in ("Cc", "Cs") and not character.isspace() for character in line):
-        return "holds a character that is no text"
+        return _("holds a character that is no text")
     if "\ufffd" in line:
-        return "holds a character that could not be read: save the file as UTF-8"
+        return _("holds a character that could not be read: save the file as UTF-8")
     if not TURNING.isdisjoint(line):
-        return "holds an invisible character that turns the reading direction"
+        return _("holds an invisible character that turns the reading direction")
     if len(label) > LONGEST_LABEL:
-        return f"has {len(label)} characters, and {LONGEST_LABEL} are the most"
+        return _("has %(length)d characters, and %(most)d are the most") % {"length": len(label), "most": LONGEST_LABEL}
     return ""

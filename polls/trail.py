@@ -10,7 +10,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy, ngettext, pgettext
 
 from polls.queries import EventRun
 from polls.templatetags.texts import zoned
@@ -67,7 +67,7 @@ def _about_poll(done: str, run: EventRun) -> SafeString:
     if done == "added":
         return _plain(_("made the poll"))
     changes = [_change(run.at, column, *values) for column, values in sorted(run.details[0].items())]
-    return format_html_join(", ", "{}", ((change,) for change in changes))
+    return _listed(changes)
 
 
 def _change(at: datetime, column: str, before: Any, after: Any) -> SafeString:
@@ -104,9 +104,11 @@ def _about_many(kind: str, done: str, run: EventRun) -> SafeString:
             "removed": ngettext("took %(count)d invitation out", "took %(count)d invitations out", count),
         }.get(done, ngettext("replaced %(count)d link", "replaced %(count)d links", count))
     names = [name for name in map(_name, run.details) if name]
-    end = _plain("…" if names and count > len(names) else "")
-    separator = _plain(": " if names else "")
-    return format_html("{}{}{}{}", said % {"count": count}, separator, format_html_join(", ", "{}", zip(names)), end)
+    what = said % {"count": count}
+    if not names:
+        return _plain(what)
+    end = "…" if count > len(names) else ""
+    return format_html(_("{what}: {names}"), what=what, names=format_html("{}{}", _listed(names), end))
 
 
 def _revokes(details: dict[str, list[Any]]) -> bool:
@@ -116,7 +118,7 @@ def _revokes(details: dict[str, list[Any]]) -> bool:
 def _name(details: dict[str, list[Any]]) -> SafeString | None:
     before, after = details.get("text") or details.get("label") or (None, None)
     if before and after:
-        return format_html("{} → {}", _quoted(before), _quoted(after))
+        return format_html(_("{before} → {after}"), before=_quoted(before), after=_quoted(after))
     text = before or after
     return _quoted(text) if text else None
 
@@ -129,7 +131,11 @@ def _at_once_or_at(at: datetime, text: str, at_once: str, later: str) -> SafeStr
 
 
 def _quoted(text: str) -> SafeString:
-    return format_html("“<bdi>{}</bdi>”", Truncator(text).chars(60))
+    return format_html(_("“{text}”"), text=format_html("<bdi>{}</bdi>", Truncator(text).chars(60)))
+
+
+def _listed(items: Iterable[SafeString]) -> SafeString:
+    return format_html_join(pgettext("between the items of a list", ", "), "{}", ((item,) for item in items))
 
 
 def _plain(text: str) -> SafeString:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
+from django.utils.translation import gettext, gettext_noop
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -19,6 +20,20 @@ from polls.views.common import pool, render_poll, viewer_of
 from polls.views.streams import streamed
 
 ENTRIES_A_READ = 10_000
+
+# What the database says where it refuses a draw: it speaks English, and the page says it in the reader's language.
+REFUSALS = frozenset(
+    {
+        gettext_noop("A winner is drawn after the poll has closed."),
+        gettext_noop("Nobody has chosen this option."),
+        gettext_noop("Another draw was made meanwhile."),
+        gettext_noop("A draw after the first needs a reason."),
+        gettext_noop("A poll has at most 99 draws."),
+        gettext_noop("The public value that was announced is missing."),
+        gettext_noop("No public value was announced for this poll."),
+        gettext_noop("The entries of this option are not frozen yet."),
+    }
+)
 
 
 class Seen(NamedTuple):
@@ -87,7 +102,7 @@ def entries_txt(request: HttpRequest, slug: str, number: int) -> HttpResponseBas
     seen = _look(request, slug)
     draw = _numbered(seen, number)
     if not seen.visible:
-        return HttpResponse("The entries are shown to those who may see the results.", status=403)
+        return HttpResponse(gettext("The entries are shown to those who may see the results."), status=403)
     return streamed(
         request,
         _entries_file(seen.poll.id, draw),
@@ -114,7 +129,8 @@ def draw(request: HttpRequest, slug: str) -> HttpResponse:
     try:
         drawn = _draw(seen.poll, form, request.user.get_username())
     except queries.DrawRefused as refusal:
-        form.add_error(None, f"{refusal}.")
+        said = f"{refusal}."
+        form.add_error(None, gettext(said))
         overtaken = isinstance(refusal, queries.DrawOvertaken)
         return _form_page(request, seen, form, status=409 if overtaken else 422)
     response = redirect("draw", slug, form.cleaned_data["number"]) if drawn else redirect("draws", slug)

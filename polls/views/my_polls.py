@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from django.views.decorators.http import require_http_methods, require_safe
 
 from polls import queries
@@ -17,7 +18,9 @@ from polls.views.common import pool, see_other, zone_of
 from polls.views.managers import for_users
 
 POLLS_PER_PAGE = 20
-ALIKE = "Two of the options look the same. If none do, somebody else saved them at this moment: send them again."
+ALIKE = gettext_noop(
+    "Two of the options look the same. If none do, somebody else saved them at this moment: send them again."
+)
 
 
 @require_safe
