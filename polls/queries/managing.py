@@ -126,7 +126,7 @@ HAVING count(*) > 0
 
 
 def get_busiest_minute(conn: Connection, poll_id: int) -> Busiest | None:
-    """Return the minute with most votes, None where there are no votes. Reads every vote: a million take 0.3 s."""
+    """Return the minute with most votes, None where there are no votes. Reads every vote: a million take 0.6 s."""
     for row in fetch_all(conn, GET_BUSIEST_MINUTE, poll_id=poll_id):
         return Busiest(*row)
     return None
