@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Say in one line what to do where HOST and PORT cannot be listened on. Runs before anything is installed."""
 
 import errno

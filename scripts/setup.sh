@@ -1,3 +1,4 @@
+#!/bin/sh
 # Sourced by the scripts beside it: goes to the checkout, and can give it a .venv that holds what the
 # requirements files ask for. Needs sh and Python; says in one line what is missing.
 # shellcheck shell=sh
