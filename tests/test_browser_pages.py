@@ -143,6 +143,29 @@ def of_owner(name, **columns):
     return lambda stage: f"/polls/{owned(stage, **columns).slug}/{name}"
 
 
+def draft_of_owner(name):
+    """The path of a page about a draft of the owner's."""
+
+    def make(stage):
+        [owner] = stage.user.objects.filter(username="ann")
+        return f"/polls/{stage.poll(owner_id=owner.pk, opens_in=None).slug}/{name}"
+
+    return make
+
+
+def closed_of_owner(name, *, drawn=False):
+    """The path of a page about a closed poll of the owner's."""
+
+    def make(stage):
+        poll = owned(stage)
+        stage.sql("UPDATE polls_poll SET closes_at = now()")
+        if drawn:
+            stage.client.post(f"/polls/{poll.slug}/draw/", {"option": poll.options[1], "number": 1})
+        return f"/polls/{poll.slug}/{name}"
+
+    return make
+
+
 # For whom has signed in: name: what makes the path
 OWNERS_STATES = {
     "my-polls-none": lambda stage: "/mine/",
@@ -152,7 +175,13 @@ OWNERS_STATES = {
     "manage-invite": of_owner("manage/", audience="invite", closes_in="2 days"),
     "times": of_owner("times/"),
     "correct": of_owner("correct/"),
+    "edit": draft_of_owner("edit/"),
+    "preview": draft_of_owner("preview/"),
+    "delete": draft_of_owner("delete/"),
     "draws": of_owner("draws/"),
+    "draw-form": closed_of_owner("draw/"),
+    "draw": closed_of_owner("draws/1/", drawn=True),
+    "draw-form-again": closed_of_owner("draw/", drawn=True),
     "invites": of_owner("invites/", audience="invite"),
     "invites-add": of_owner("invites/add/", audience="invite"),
     "password": lambda stage: "/accounts/password/",
@@ -188,9 +217,10 @@ def inspect(screenshot):
         page.set_viewport_size(NARROW)
         screenshot(page, f"{name}-narrow")
         assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"], "scrolls sideways"
+        # A program keeps its lines: it may scroll by itself.
         assert (
             page.evaluate(
-                "[...document.querySelectorAll('main *')].filter(e => e.scrollWidth > e.clientWidth + 1"
+                "[...document.querySelectorAll('main *')].filter(e => e.tagName !== 'PRE' && e.scrollWidth > e.clientWidth + 1"
                 " && getComputedStyle(e).overflowX === 'auto').map(e => e.outerHTML.slice(0, 80))"
             )
             == []

@@ -49,6 +49,14 @@ def test_bad_edit_comes_back_and_changes_nothing(owner, own_poll, sql):
     assert sql("SELECT title FROM polls_poll") == [("Poll 1",)]
 
 
+def test_options_that_only_the_database_finds_alike_are_not_saved(owner, own_poll, sql, monkeypatch):
+    monkeypatch.setattr("polls.option_lines.looks", lambda text: text)
+    poll = own_poll()
+    page = text_of(owner.post(f"/polls/{poll.slug}/edit/", sent(options="Tea\nTEA")))
+    assert "Two of the options look the same." in page
+    assert options_of(sql) == ["Option 1", "Option 2", "Option 3"]
+
+
 def test_first_vote_while_editing_is_told_and_nothing_is_saved(owner, own_poll, sql, vote):
     poll = own_poll()
     owner.get(f"/polls/{poll.slug}/edit/")
@@ -234,6 +242,9 @@ def test_typo_is_corrected_in_sight_of_everybody(owner, client, own_poll, sql, v
     assert options_of(sql)[0] == "Option one"
     assert "A typo." in text_of(client.get(f"/polls/{poll.slug}/results/"))
     assert actors(sql, "option changed") == {"owner"}
+    assert "changed 1 option: “<bdi>Option 1</bdi>” → “<bdi>Option one</bdi>”" in text_of(
+        owner.get(f"/polls/{poll.slug}/manage/")
+    )
 
 
 @pytest.mark.parametrize(
