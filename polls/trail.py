@@ -96,7 +96,7 @@ def _about_many(kind: str, done: str, run: EventRun) -> SafeString:
         }.get(done, ngettext("moved %(count)d option", "moved %(count)d options", count))
         if any("text" in details for details in run.details) and done == "changed":
             said = ngettext("changed %(count)d option", "changed %(count)d options", count)
-    elif done == "changed" and all(_revokes(details) for details in run.details):
+    elif done == "changed" and _revokes(run.details[0]):
         said = ngettext("revoked %(count)d invitation", "revoked %(count)d invitations", count)
     else:
         said = {

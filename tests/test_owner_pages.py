@@ -298,6 +298,8 @@ def test_trail_groups_what_came_by_the_hundred_and_says_that_there_is_more(owner
     sql("UPDATE polls_invite SET issued_at = clock_timestamp() WHERE label = 'person 8'")
     page = text_of(owner.get(f"/polls/{poll.slug}/manage/"))
     assert "invited 300 people: “<bdi>person 1</bdi>”" in page
+    assert "revoked 1 invitation<" in page
+    assert "replaced 1 link<" in page
     for number in range(60):
         sql("UPDATE polls_poll SET results = %s", ("owner", "closed")[number % 2])
     page = text_of(owner.get(f"/polls/{poll.slug}/manage/"))

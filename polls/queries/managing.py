@@ -143,7 +143,7 @@ SELECT min(at) AS at, actor, action, count(*) AS events,
       FROM polls_event
      CROSS JOIN LATERAL (
         SELECT date_trunc('minute', at) AS minute,
-               CASE WHEN action !~ '^(option|invite) ' THEN id END AS alone
+               CASE WHEN action !~ '^(option |invite added$)' THEN id END AS alone
      ) AS kind
      WHERE poll_id = %(poll_id)s
   ) AS numbered
