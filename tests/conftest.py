@@ -12,6 +12,10 @@ from polls import limits
 from polls.apps import connect
 
 
+# Imported by test modules before they name it as their plugin.
+pytest.register_assert_rewrite("tests.owner_fixtures")
+
+
 class MadePoll(NamedTuple):
     id: int
     slug: str

@@ -220,8 +220,8 @@ def inspect(screenshot):
         # A program keeps its lines: it may scroll by itself.
         assert (
             page.evaluate(
-                "[...document.querySelectorAll('main *')].filter(e => e.tagName !== 'PRE' && e.scrollWidth > e.clientWidth + 1"
-                " && getComputedStyle(e).overflowX === 'auto').map(e => e.outerHTML.slice(0, 80))"
+                "[...document.querySelectorAll('main *')].filter(e => e.tagName !== 'PRE'"
+                " && e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).overflowX === 'auto').map(e => e.outerHTML.slice(0, 80))"
             )
             == []
         ), "scrolls sideways inside"
