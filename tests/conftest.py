@@ -11,7 +11,6 @@ from psycopg2.extensions import connection as Connection
 from polls import limits
 from polls.apps import connect
 
-
 # Imported by test modules before they name it as their plugin.
 pytest.register_assert_rewrite("tests.owner_fixtures")
 
