@@ -221,7 +221,8 @@ def inspect(screenshot):
         assert (
             page.evaluate(
                 "[...document.querySelectorAll('main *')].filter(e => e.tagName !== 'PRE'"
-                " && e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).overflowX === 'auto').map(e => e.outerHTML.slice(0, 80))"
+                " && e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).overflowX === 'auto')"
+                ".map(e => e.outerHTML.slice(0, 80))"
             )
             == []
         ), "scrolls sideways inside"
