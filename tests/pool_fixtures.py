@@ -23,7 +23,7 @@ def _server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def server(_server: Server, _renewals_can_be_traced: None) -> Server:
+def server(_server: Server, _threads_can_be_traced: None) -> Server:
     """The private server, running."""
     if _server.process is None:
         _server.start()
@@ -55,8 +55,8 @@ def make_pool(server: Server, request: pytest.FixtureRequest) -> Iterator[Callab
 
 
 @pytest.fixture
-def _renewals_can_be_traced(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let coverage see the threads of renewals, which threading does not know of."""
+def _threads_can_be_traced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let coverage see the pool's threads, which threading does not know of."""
 
     def start_traced(function: Callable[..., Any], arguments: tuple[Any, ...]) -> int:
         def traced() -> None:
@@ -65,4 +65,5 @@ def _renewals_can_be_traced(monkeypatch: pytest.MonkeyPatch) -> None:
 
         return _thread.start_new_thread(traced, ())
 
-    monkeypatch.setattr("polls.pool.renewal.start_new_thread", start_traced)
+    for module in ("renewal", "keeper"):
+        monkeypatch.setattr(f"polls.pool.{module}.start_new_thread", start_traced)

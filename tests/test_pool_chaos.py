@@ -5,6 +5,7 @@ POOL_CHAOS_SECONDS says for how long (20), POOL_CHAOS_SEED repeats a run as far 
 
 import contextlib
 import ctypes
+import faulthandler
 import logging
 import os
 import random
@@ -126,11 +127,10 @@ class Chaos:
         self.server.run(statement, ROLE)
 
     def bolt(self, chance, workers):
-        victim = chance.choice(
-            [*workers, *([self.pool._keeper] if chance.random() < 0.1 and self.pool._keeper else [])]
-        )
-        if victim.ident is not None:
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(victim.ident), ctypes.py_object(Bolt))
+        victims = [worker.ident for worker in workers]
+        if chance.random() < 0.1 and (keeper := self.pool._keeper()):
+            victims.append(keeper.thread)
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(chance.choice(victims)), ctypes.py_object(Bolt))
 
     def fork(self):
         self.counts["forks"] += 1
@@ -191,6 +191,8 @@ def test_chaos_loses_no_slot_exceeds_no_limit_and_stops_nobody(server, monkeypat
     for child in children:
         os.waitpid(child, 0)
     print(chaos.counts, chaos.pool.get_stats())  # noqa: T201
+    if stuck:
+        faulthandler.dump_traceback(all_threads=True)
     assert not stuck
     assert not chaos.findings, chaos.findings[0]
 

@@ -87,12 +87,13 @@ def test_a_forgotten_pool_ends_its_thread_and_its_connections(server):
     pool = ConnectionPool(1, 1, server.dsn(), application_name="forgotten", name="forgotten", max_idle=0.1)
     with pool.connection():
         pass
-    reference = weakref.ref(pool)
+    reference, thread = weakref.ref(pool), pool._keeper
+    assert thread() is not None
     del pool
     gc.collect()
     wait_until(lambda: reference() is None)
     wait_until(lambda: server.backends("forgotten") == [])
-    wait_until(lambda: "pool-forgotten" not in [thread.name for thread in threading.enumerate()])
+    wait_until(lambda: thread() is None)
 
 
 # Exceptions out of nowhere
@@ -229,10 +230,34 @@ def test_a_keeper_that_is_ended_comes_back_without_anybodys_help(make_pool):
     with pool.connection():
         pass
     first = pool._keeper
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(first.ident), ctypes.py_object(SystemExit))
+    wait_until(lambda: first().thread)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(first().thread), ctypes.py_object(SystemExit))
     pool._wake.put(None)
-    wait_until(lambda: not first.is_alive())
-    wait_until(lambda: pool._keeper is not first and pool._keeper is not None and pool._keeper.is_alive())
+    wait_until(lambda: pool._keeper is not first)
+    conn = pool.getconn()
+    del conn
+    wait_until(lambda: pool.get_stats()["leaks"] == 1)
+    use_all(pool)
+
+
+def test_a_keeper_struck_before_its_first_line_keeps_nobody_waiting(make_pool, monkeypatch):
+    monkeypatch.setattr(keeper, "start_new_thread", lambda run, arguments: None)
+    pool = make_pool(1, 1)
+    conn = pool.getconn(timeout=5)
+    assert pool._keeper() is None
+    monkeypatch.undo()
+    del conn
+    with pool.connection(timeout=5):
+        assert pool._keeper() is not None
+
+
+def test_of_two_keepers_started_at_once_one_goes(make_pool):
+    pool = make_pool(1, 1)
+    keeper.start_keeper(pool)
+    first = pool._keeper
+    keeper.start_keeper(pool)
+    wait_until(lambda: first() is None)
+    assert pool._keeper() is not None
     use_all(pool)
 
 
@@ -259,7 +284,7 @@ def test_a_caller_who_waits_does_the_work_of_a_keeper_that_is_dead(make_pool, mo
     del conn
     with pool.connection(timeout=2) as conn:
         assert select(conn) == 1
-    assert pool._keeper is None
+    assert pool._keeper() is None
 
 
 def test_a_descriptor_that_cannot_be_had_is_tried_for_again(make_pool, monkeypatch):
@@ -273,6 +298,24 @@ def test_a_descriptor_that_cannot_be_had_is_tried_for_again(make_pool, monkeypat
     with pytest.raises(psycopg2.DatabaseError):
         wait_until(lambda: time.sleep(0.05) or select(conn) != 1)
     pool.putconn(conn)
+
+
+def test_a_descriptor_is_closed_once_though_there_is_no_other(monkeypatch):
+    def dup(fd):
+        raise OSError("too many open files")
+
+    class Connection:
+        def fileno(self):
+            return 0
+
+    slot = Slot()
+    slot.fd = before = os.dup(0)
+    monkeypatch.setattr("polls.pool.slot.os.dup", dup)
+    with pytest.raises(OSError, match="too many"):
+        slot.attach(Connection())
+    with pytest.raises(OSError, match="Bad file"):
+        os.fstat(before)
+    assert slot.fd == -1
 
 
 # Forks
@@ -586,7 +629,12 @@ def test_a_keeper_struck_after_its_pool_is_forgotten_has_no_successor():
         def get(self, timeout):
             raise Bolt
 
-    keeper.keep(lambda: None, Struck(), 0.1)
+    pool = ConnectionPool(1, 1)
+    orphan = keeper.Keeper(pool)
+    orphan.wake = Struck()
+    del pool
+    gc.collect()
+    orphan.run()
 
 
 def test_a_slot_without_a_connection_has_no_owner_and_no_events():

@@ -8,9 +8,10 @@ import contextlib
 import logging
 import queue
 import select
-import threading
 import time
 import weakref
+from _thread import start_new_thread
+from threading import get_ident
 from typing import Final
 
 from polls.pool.ledger import Ledger
@@ -114,30 +115,54 @@ def _collect_leaks(pool: Ledger, now: int) -> list[tuple[str, Borrower]]:
     return [*((DROPPED, slot.borrower()) for slot in dropped), *((LEAKED, slot.borrower()) for slot in leaked)]
 
 
-def ensure_keeper(pool: Ledger) -> None:
-    """Start the keeper thread unless it runs. The caller does not hold the lock."""
-    keeper = pool._keeper
-    if keeper is None or not keeper.is_alive():
+class Keeper:
+    """The thread in the background of one pool. Nothing but that thread holds on to this object; the pool refers to it
+    weakly, and so knows whether the thread is there.
+
+    Not `threading.Thread`: its start() waits for ever for a thread that an exception ended before it could say that it
+    had started.
+    """
+
+    __slots__ = ("__weakref__", "reference", "thread", "tick", "wake")
+
+    def __init__(self, pool: Ledger) -> None:
         options = pool._options
         shortest = min(limit for limit in (TICK * 4, options.leak_after, options.max_use, options.max_idle) if limit)
-        arguments = (weakref.ref(pool), pool._wake, shortest / 4)
-        pool._keeper = threading.Thread(target=keep, args=arguments, name=f"pool-{options.name}", daemon=True)
-        pool._keeper.start()
+        self.reference = weakref.ref(pool)
+        self.wake = pool._wake
+        self.tick = shortest / 4
+        self.thread = 0
+
+    def run(self) -> None:
+        """Tend the pool until it is closed and empty, or forgotten, or has another keeper."""
+        self.thread = get_ident()
+        try:
+            while self.goes_on():
+                pass
+        except BaseException:
+            logger.exception("the keeper of a pool failed, and starts again")
+            pool = self.reference()
+            if pool is not None and pool._keeper() is self:
+                start_keeper(pool)
+
+    def goes_on(self) -> bool:
+        """Wait for the next wake or tick, and tend the pool. False once that is over."""
+        with contextlib.suppress(queue.Empty):
+            self.wake.get(timeout=self.tick)
+        pool = self.reference()  # held for no longer than this: it may be forgotten meanwhile
+        return pool is not None and pool._keeper() is self and tend(pool)
 
 
-def keep(reference: "weakref.ref[Ledger]", wake: "queue.SimpleQueue[object]", tick: float) -> None:
-    """The keeper thread. It ends when the pool is closed and empty, or forgotten."""
-    try:
-        while True:
-            with contextlib.suppress(queue.Empty):
-                wake.get(timeout=tick)
-            pool = reference()
-            if pool is None or not tend(pool):
-                return
-            del pool  # let it be forgotten meanwhile
-    except BaseException:
-        logger.exception("the keeper of a pool failed, and starts again")
-        pool = reference()
-        if pool is not None:
-            pool._keeper = None
-            ensure_keeper(pool)
+def ensure_keeper(pool: Ledger) -> None:
+    """Start the keeper thread unless it runs. The caller does not hold the lock."""
+    if pool._keeper() is None:
+        start_keeper(pool)
+
+
+def start_keeper(pool: Ledger) -> None:
+    """Start a keeper in place of the present one, if there is any; where no thread can be had, callers who wait do its
+    work. The caller does not hold the lock: of two that are started at once, one finds that it is not the pool's."""
+    keeper = Keeper(pool)
+    pool._keeper = weakref.ref(keeper)
+    with contextlib.suppress(RuntimeError):
+        start_new_thread(keeper.run, ())

@@ -27,7 +27,7 @@ from psycopg2.pool import AbstractConnectionPool
 
 from polls.pool.options import Options, check_size, to_ns
 from polls.pool.renewal import Renewal
-from polls.pool.slot import CHECKING, CLOSING, CONNECTING, HELD, READY, Slot
+from polls.pool.slot import CHECKING, CLOSING, CONNECTING, HELD, READY, Slot, nobody
 from polls.pool.stats import BITS, Counters
 from polls.pool.waiter import Waiter
 
@@ -53,7 +53,7 @@ class Ledger(AbstractConnectionPool):
         """Start with empty books. Called before anybody else knows the pool, or in a forked child."""
         self._lock = threading.Lock()
         self._wake: queue.SimpleQueue[object] = queue.SimpleQueue()  # its put() may run anywhere, even in a destructor
-        self._keeper: threading.Thread | None = None
+        self._keeper: Callable[[], object] = nobody  # as long as there is none
         self._slots: set[Slot] = set()
         self._idle: list[tuple[connection, Slot]] = []  # the last one was used last
         self._out: dict[int, Slot] = {}  # id(connection) -> slot, of those that are lent

@@ -15,7 +15,7 @@ from polls.pool.checkout import Checkout
 from polls.pool.errors import PoolClosed, PoolTimeout
 from polls.pool.keeper import ensure_keeper, tend
 from polls.pool.options import Configure, Connect, Options, Reset, check_seconds, check_size
-from polls.pool.renewal import cancel_queries, start_all
+from polls.pool.renewal import cancel_queries, start_all, start_thread
 from polls.pool.slot import CHECKING, CLOSING, CONNECTING, HELD, KEYED, READY
 from polls.pool.stats import ConnectionStatus, Counters, Histograms, PoolStats, WaiterStatus
 
@@ -147,7 +147,7 @@ class ConnectionPool(Checkout):
     def drain(self) -> None:
         """Replace every connection: those that are idle now, those in use as they come back."""
         self._retire()
-        if self._keeper is not None:
+        if self._keeper() is not None:
             tend(self)
 
     def resize(self, minconn: int, maxconn: int) -> None:
@@ -156,7 +156,7 @@ class ConnectionPool(Checkout):
         with self._lock:
             # Decides the size that all other decisions go by.
             self.minconn, self.maxconn = minconn, maxconn
-        if self._keeper is not None:
+        if self._keeper() is not None:
             tend(self)
 
     # Seeing
@@ -254,10 +254,17 @@ class ConnectionPool(Checkout):
             # Decides whose queries: those of everyone who still has a connection.
             pids = [slot.pid for slot in self._held()]
         if pids:
-            name = f"pool-{self._options.name}-cancel"
-            canceller = threading.Thread(target=cancel_queries, args=(self, pids), name=name, daemon=True)
-            canceller.start()
-            canceller.join(CANCEL_LIMIT)
+            over = threading.Lock()
+            over.acquire()
+
+            def cancel() -> None:
+                try:
+                    cancel_queries(self, pids)
+                finally:
+                    over.release()
+
+            start_thread(cancel)
+            over.acquire(timeout=CANCEL_LIMIT)
 
     def _totals(self) -> Counters:
         """The totals since the start. The caller holds the lock."""

@@ -4,6 +4,7 @@ import logging
 import random
 import time
 from _thread import start_new_thread
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 import psycopg2
@@ -44,15 +45,8 @@ class Renewal:
         self.keep = keep
 
     def start(self) -> None:
-        """Run in a thread of its own, or here and now where no thread can be had.
-
-        Not `threading.Thread`: an exception inside its start() leaves an object behind that lives for ever, and with
-        it the slot. This start is one call.
-        """
-        try:
-            start_new_thread(self.run, ())
-        except RuntimeError:
-            self.run()
+        """Begin, in a thread of its own."""
+        start_thread(self.run)
 
     def run(self) -> None:
         """The whole of it. Nobody holds the lock."""
@@ -114,6 +108,18 @@ class Renewal:
     def deliver(self, conn: connection, took_ns: int) -> None:
         """Let the ledger decide what becomes of a good connection."""
         start_all(self.pool._deliver(self.slot, conn, took_ns))
+
+
+def start_thread(work: Callable[[], object]) -> None:
+    """Do work in a thread of its own, or here and now where no thread can be had.
+
+    Not `threading.Thread`: an exception inside its start() leaves an object behind that lives for ever, and with it
+    the slot; and it waits for ever for a thread that an exception ended too early. This start is one call.
+    """
+    try:
+        start_new_thread(work, ())
+    except RuntimeError:
+        work()
 
 
 def start_all(renewals: list[Renewal]) -> None:

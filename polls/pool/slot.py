@@ -99,7 +99,7 @@ class Slot:
 
     def __init__(self) -> None:
         self.state: str = CONNECTING
-        self.owner: Callable[[], object] = _nobody
+        self.owner: Callable[[], object] = nobody
         self.pid: int | None = None
         self.fd = -1  # a duplicate of the connection's socket: open as long as the slot is there, come what may
         self.poll: Callable[[int], list[tuple[int, int]]] = _no_events
@@ -124,8 +124,9 @@ class Slot:
 
     def attach(self, conn: connection) -> None:
         """Get to know a new connection."""
-        if self.fd >= 0:
-            os.close(self.fd)  # of an attempt that failed after it was connected
+        before, self.fd = self.fd, -1  # first: closed twice, it could be somebody else's the second time
+        if before >= 0:
+            os.close(before)  # of an attempt that failed after it was connected
         self.fd = os.dup(conn.fileno())
         poller = select.poll()
         poller.register(self.fd, select.POLLIN | HANGUP)
@@ -208,8 +209,8 @@ class Slot:
             sock.shutdown(socket.SHUT_RDWR)
 
 
-def _nobody() -> None:
-    """The owner of a slot that has none yet."""
+def nobody() -> None:
+    """What refers to an owner, where there is none yet."""
 
 
 def _no_events(timeout_ms: int) -> list[tuple[int, int]]:
