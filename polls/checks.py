@@ -29,6 +29,7 @@ def register_checks() -> None:
     for check in (check_pool, check_threads, check_database_options, check_driver, check_metrics_allowed):
         register(check)
     register(Tags.database)(check_budget)
+    register(check_client_address, deploy=True)
 
 
 def check_pool(**kwargs: Any) -> list[CheckMessage]:
@@ -110,6 +111,20 @@ def check_metrics_allowed(**kwargs: Any) -> list[CheckMessage]:
         )
         for network in settings.METRICS_ALLOWED
         if not _is_network(network)
+    ]
+
+
+def check_client_address(**kwargs: Any) -> list[CheckMessage]:
+    """polls.W006: behind a proxy, visitors are told apart. With --deploy only."""
+    if not settings.SECURE_SSL_REDIRECT or settings.CLIENT_ADDRESS_HEADER:
+        return []
+    return [
+        Warning(
+            "HTTPS is on, so there is a proxy, and CLIENT_ADDRESS_HEADER is empty: all visitors come from the proxy's "
+            "address, and share the limits of one.",
+            hint="Name the header in which the proxy says who asks, such as CLIENT_ADDRESS_HEADER=X-Forwarded-For",
+            id="polls.W006",
+        )
     ]
 
 

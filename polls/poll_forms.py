@@ -2,6 +2,7 @@
 
 import re
 import secrets
+from datetime import time
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -32,6 +33,14 @@ OPENINGS = {
     "now": _("At once"),
     "at": _("At this time:"),
     "draft": _("Not yet: it stays a draft that only I see"),
+}
+CLOSINGS = (("never", _("When I close it")), ("at", _("At this time:")))
+
+
+OVER = {"opens_at": _("The time to open is over."), "closes_at": _("The time to close is over.")}
+FORGOTTEN = {
+    "opens_at": _("You entered a time to open. Choose “At this time”, or empty it."),
+    "closes_at": _("You entered a time to close. Choose “At this time”, or empty it."),
 }
 
 
@@ -72,7 +81,14 @@ class VisibilityForm(forms.Form):
     """What is never frozen: who sees the results, and whether the front page shows the poll."""
 
     results = forms.ChoiceField(
-        label=_("Who sees the results?"), choices=RESULTS, initial="always", widget=forms.RadioSelect
+        label=_("Who sees the results?"),
+        help_text=_(
+            "Whoever watches results change and sees somebody vote can tell what they chose. For a secret ballot, show "
+            "them after closing."
+        ),
+        choices=RESULTS,
+        initial="always",
+        widget=forms.RadioSelect,
     )
     listed = forms.BooleanField(label=_("Show the poll on the front page of this site"), required=False)
 
@@ -148,9 +164,18 @@ class TimesForm(forms.Form):
     opens = forms.ChoiceField(
         label=_("When does it open?"), choices=list(OPENINGS.items()), initial="now", widget=forms.RadioSelect
     )
-    opens_at = wall_clock.WallClockField(label=_("Time to open"), required=False)
+    opens_at = wall_clock.WallClockField(
+        without_time=time(0, 0),
+        widget=wall_clock.WallClockInput(_("Date to open"), _("Time to open")),
+        required=False,
+    )
+    closes = forms.ChoiceField(
+        label=_("When does it close?"), choices=CLOSINGS, initial="never", widget=forms.RadioSelect
+    )
     closes_at = wall_clock.WallClockField(
-        label=_("When does it close?"), help_text=_("Empty: when I close it."), required=False
+        without_time=time(23, 59),
+        widget=wall_clock.WallClockInput(_("Date to close"), _("Time to close")),
+        required=False,
     )
 
     def __init__(self, *args: Any, zone: str, opened: bool = False, voted: bool = False, **kwargs: Any) -> None:
@@ -179,19 +204,21 @@ class TimesForm(forms.Form):
                     self.add_error(name, error)
                 else:
                     if cleaned[name] <= now:
-                        self.add_error(name, _("This time is over."))
-        self._clean_opening(cleaned.get("opens"), cleaned.get("opens_at"))
+                        self.add_error(name, OVER[name])
+        for choice, name in (("opens", "opens_at"), ("closes", "closes_at")):
+            self._clean_choice(choice, name)
         opens_at, closes_at = cleaned.get("opens_at"), cleaned.get("closes_at")
         if opens_at and closes_at and closes_at <= opens_at:
             self.add_error("closes_at", _("The poll would close before it opens."))
         return cleaned
 
-    def _clean_opening(self, opens: str | None, opens_at: object) -> None:
-        if opens == "at" and not opens_at and "opens_at" not in self.errors:
-            self.add_error("opens_at", _("Enter a date and a time."))
-        elif opens in ("now", "draft") and opens_at:
-            # One of the two was forgotten, and guessing which would open a poll too early or never.
-            self.add_error("opens", _("You entered a time to open. Choose “At this time”, or empty it."))
+    def _clean_choice(self, choice: str, name: str) -> None:
+        chosen, moment = self.cleaned_data.get(choice), self.cleaned_data.get(name)
+        if chosen == "at" and not moment and name not in self.errors:
+            self.add_error(name, _("Enter a date."))
+        elif chosen and chosen != "at" and moment:
+            # One of the two was forgotten, and guessing which would open or close a poll at a wrong time.
+            self.add_error(choice, FORGOTTEN[name])
 
     def times(self) -> queries.Times:
         """Return what was sent, once it is valid."""

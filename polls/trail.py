@@ -54,7 +54,7 @@ def _sentence(run: EventRun) -> SafeString:
     if kind in ("option", "invite"):
         return _about_many(kind, done, run)
     if kind == "secret":
-        return _plain(_("committed to the secret of its draws"))
+        return _plain(_("published the fingerprint of a secret for draws"))
     if kind == "entries":
         return _plain(_("froze who is in a draw"))
     if kind == "draw":

@@ -3,7 +3,7 @@ shows one twice.
 """
 
 import re
-from datetime import datetime, timezone
+from datetime import datetime, time, timezone
 from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
@@ -13,7 +13,6 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 FIRST_YEAR, LAST_YEAR = 2000, 2999
-FORMAT = "%Y-%m-%dT%H:%M"
 
 
 @cache
@@ -23,21 +22,43 @@ def time_zones() -> list[str]:
     return ["UTC", *sorted(name for name in available_timezones() if "/" in name and not name.startswith(historical))]
 
 
-class WallClockField(forms.Field):
-    """A date and a time without a zone, as the browser's own picker sends them or as somebody types them."""
+class WallClockInput(forms.MultiWidget):
+    """A date and a time, each with the browser's own picker. One picker for both sends nothing at all, without a word,
+    where somebody chose a date only."""
 
-    widget = forms.DateTimeInput(attrs={"type": "datetime-local"}, format=FORMAT)
+    def __init__(self, date_label: Any, time_label: Any) -> None:
+        date = forms.DateInput(attrs={"type": "date", "aria-label": date_label}, format="%Y-%m-%d")
+        clock = forms.TimeInput(attrs={"type": "time", "aria-label": time_label}, format="%H:%M")
+        super().__init__([date, clock])
+
+    def decompress(self, value: datetime | None) -> list[Any]:
+        return [value.date(), value.time()] if value else [None, None]
+
+
+class WallClockField(forms.Field):
+    """A date and a time without a zone, as the browser's own pickers send them or as somebody types them.
+
+    `without_time` is the time that a date alone stands for.
+    """
+
     default_error_messages = {
-        "required": _("Enter a date and a time."),
+        "date": _("Enter a date as well."),
         "invalid": _("Enter a date and a time such as 2027-05-01 18:00."),
         "year": _("Enter a year between %(first)s and %(last)s."),
     }
 
+    def __init__(self, *, without_time: time, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.without_time = without_time
+
     def to_python(self, value: Any) -> datetime | None:
-        text = str(value or "").strip()
-        if not text:
+        date, clock = (str(part or "").strip() for part in value)
+        if not date and not clock:
             return None
-        if not re.fullmatch(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?", text, re.ASCII):
+        if not date:
+            raise ValidationError(self.error_messages["date"], code="date")
+        text = f"{date} {clock or self.without_time}"
+        if not re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)?", text, re.ASCII):
             raise ValidationError(self.error_messages["invalid"], code="invalid")
         try:
             written = datetime.fromisoformat(text)
@@ -70,5 +91,5 @@ def in_zone(written: datetime, zone: ZoneInfo) -> datetime:
 
 
 def on_the_wall(moment: datetime | None, zone: ZoneInfo) -> datetime | None:
-    """Return what clocks in `zone` show then, for a WallClockField; None stays None."""
+    """Return what clocks in `zone` show then, for a WallClockInput; None stays None."""
     return moment and moment.astimezone(zone).replace(tzinfo=None)

@@ -78,6 +78,21 @@ def visit(chromium: Any, site: str, transactional_db: None) -> Iterator[Callable
 
 
 @pytest.fixture
+def visit_signed_in(visit: Callable[..., Any], client: Any) -> Callable[..., Any]:
+    """Open a path in a browser in which a user is signed in, without a click."""
+
+    def open_page(user: Any, path: str, **options: Any) -> Any:
+        client.force_login(user)
+        page = visit("/healthz", **options)
+        session = client.cookies["sessionid"].value
+        page.context.add_cookies([{"name": "sessionid", "value": session, "url": page.url}])
+        assert page.goto(path).status == 200
+        return page
+
+    return open_page
+
+
+@pytest.fixture
 def screenshot() -> Callable[[Any, str], None]:
     """Keep a picture of a page for people to look at, in var/screenshots."""
 

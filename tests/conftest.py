@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import psycopg2
 import pytest
 from django.apps import apps
+from django.utils import translation
 from psycopg2.extensions import connection as Connection
 
 from polls import limits
@@ -22,9 +23,10 @@ class MadePoll(NamedTuple):
 
 
 @pytest.fixture(autouse=True)
-def forget_what_was_counted() -> None:
-    """All tests come from one address."""
+def forget_what_was_before() -> None:
+    """All tests come from one address; and a page leaves its language behind in the thread that made it."""
     limits.forget()
+    translation.deactivate()
 
 
 @pytest.fixture(scope="session")

@@ -42,6 +42,20 @@ def own_poll(make_poll, users):
     return make
 
 
+def times(*, opens_at="", closes_at="", **fields):
+    """What the boxes for dates and times send: each date in a box, each time in another."""
+    opening, closing = opens_at.split("T"), closes_at.split("T")
+    return {
+        "opens_at_0": opening[0],
+        "opens_at_1": "".join(opening[1:]),
+        "closes": "at" if closes_at else "never",
+        "closes_at_0": closing[0],
+        "closes_at_1": "".join(closing[1:]),
+        "time_zone": "UTC",
+        **fields,
+    }
+
+
 def sent(**fields):
     """What the page for a new poll sends."""
     return {
@@ -54,11 +68,8 @@ def sent(**fields):
         "results": "always",
         "draw_source": "",
         "opens": "now",
-        "opens_at": "",
-        "closes_at": "",
-        "time_zone": "UTC",
         "key": "k" * 22,
-        **fields,
+        **times(**fields),
     }
 
 

@@ -42,6 +42,7 @@ def test_new_account_leads_back_to_this_site_only(client, transactional_db, targ
         ({"username": ""}, '<a href="#id_username">This field is required.'),
         ({"username": "OWNER"}, '<a href="#id_username">A user with that username already exists.'),
         ({"username": "a\x00b"}, '<a href="#id_username">'),
+        ({"username": "Anna Weber"}, '<a href="#id_username">Letters, digits and @ . + - _ only, and no spaces.'),
         ({"username": "x" * 200}, '<a href="#id_username">'),
         ({"password2": "another"}, '<a href="#id_password2">'),
         ({"password1": "12345", "password2": "12345"}, '<a href="#id_password2">'),
@@ -119,3 +120,12 @@ def test_busy_site_says_so_to_who_is_signed_in_without_asking_who_that_is(owner,
     response = owner.get("/mine/")
     assert response.status_code == 503
     assert "The site is busy or restarting" in text_of(response)
+
+
+def test_who_wants_to_make_a_poll_is_told_why_to_sign_in(client, transactional_db, settings):
+    page = text_of(client.get("/polls/new/", follow=True))
+    assert "To make a poll you need an account." in page
+    assert 'href="/accounts/new/?next=/polls/new/"' in page
+    settings.SIGN_UP = False
+    assert "/accounts/new/" not in text_of(client.get("/polls/new/", follow=True))
+    assert "To make a poll" not in text_of(client.get("/accounts/login/"))

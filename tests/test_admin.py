@@ -1,9 +1,14 @@
 """The admin: polls are made, opened and closed there, and it cannot go around the promises."""
 
-import pytest
+import threading
 
+import pytest
+from django.db import connection
+
+from polls import queries
 from polls.admin.polls import STATE
 from polls.models import Option, Poll
+from tests.servers import wait_until
 
 
 @pytest.fixture
@@ -184,3 +189,28 @@ def test_trail_can_be_read_and_not_written(admin, make_poll, sql):
     page = admin.get("/admin/polls/event/").content.decode()
     assert "poll added" in page
     assert admin.get("/admin/polls/event/add/").status_code == 403
+
+
+def test_deletion_waits_for_the_votes_under_way_and_then_deletes_nothing(
+    admin, make_poll, sql, connections_to_test_database
+):
+    poll = make_poll(3)
+    answers = []
+
+    def delete():
+        answers.append(admin.post(f"/admin/polls/poll/{poll.id}/delete/", {"post": "yes"}, follow=True))
+        connection.close()
+
+    voting = connections_to_test_database()
+    voting.autocommit = False
+    queries.cast_vote(voting, poll.slug, poll.options[:1], browser=("ann", "a"))
+    deleting = threading.Thread(target=delete)
+    deleting.start()
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    wait_until(lambda: sql(waiting) == [(1,)])
+    for number, option in enumerate(poll.options):
+        queries.cast_vote(voting, poll.slug, [option], browser=(f"bob {number}", str(number)))
+    voting.commit()
+    deleting.join(timeout=20)
+    assert "Nothing was deleted: the first vote came in meanwhile." in answers[0].content.decode()
+    assert sql("SELECT count(*) FROM polls_vote") == [(4,)]

@@ -94,7 +94,7 @@ def test_named_poll_stores_the_person_and_the_other_only_a_hash(make_poll, users
         ({}, "a code made from your browser's cookie with a key that only this server has"),
         ({}, "One vote per browser: that stops double clicks, and not somebody who uses several browsers."),
         ({"audience": "account"}, "a code made from your account"),
-        ({"audience": "account"}, "One vote per account. It is final."),
+        ({"audience": "account"}, "You cannot change your vote later."),
         ({"changeable": True}, "You can change it or take it back while the poll is open."),
     ],
 )

@@ -129,6 +129,7 @@ STATES = {
     "sign-in-error": (lambda stage: "/accounts/login/", lambda page: sign_in_wrongly(page)),
     "sign-up": (lambda stage: "/accounts/new/", None),
     "not-found": (lambda stage: "/nowhere/", None),
+    "invitation-unknown": (lambda stage: "/i/nobody-was-sent-this/", None),
 }
 
 
@@ -166,25 +167,89 @@ def closed_of_owner(name, *, drawn=False):
     return make
 
 
-# For whom has signed in: name: what makes the path
+def check_list(page):
+    page.get_by_label("People, one a line").fill("Ann Meyer\nبسمة خالد\n" + LONG[:150])
+    page.locator("button[name=check]").click()
+
+
+def check_wrong_list(page):
+    page.get_by_label("People, one a line").fill("Ann\nAnn\n" + "x" * 300)
+    page.locator("button[name=check]").click()
+    page.get_by_role("alert").wait_for()
+
+
+def make_links(page):
+    check_list(page)
+    page.locator("button[name=create]").click()
+    page.locator("td code").first.wait_for()
+
+
+def print_slips(page):
+    make_links(page)
+    page.locator("form[target]").evaluate("form => form.removeAttribute('target')")
+    page.locator("button[name=first]").click()
+    page.locator(".slips").wait_for()
+
+
+def list_invited(page):
+    make_links(page)
+    page.locator("main a[href$='/invites/']").click()
+    page.locator("td button").first.wait_for()
+
+
+def give_new_link(page):
+    list_invited(page)
+    page.locator("td button").first.click()
+    page.locator(".slips").wait_for()
+
+
+def revoke_link(page):
+    list_invited(page)
+    page.locator("form[action*=revoke] button").first.click()
+    page.get_by_text("revoked", exact=True).wait_for()
+
+
+def make_nothing(page):
+    page.locator("main button.primary").click()
+    page.get_by_role("alert").wait_for()
+
+
+inviting = of_owner("invites/add/", audience="invite")
+# For whom has signed in: name: (what makes its path, what is done there)
 OWNERS_STATES = {
-    "my-polls-none": lambda stage: "/mine/",
-    "my-polls": lambda stage: [owned(stage), owned(stage, closes_in="1 day", title="Who brings cake?")] and "/mine/",
-    "new": lambda stage: "/polls/new/",
-    "manage": of_owner("manage/"),
-    "manage-invite": of_owner("manage/", audience="invite", closes_in="2 days"),
-    "times": of_owner("times/"),
-    "correct": of_owner("correct/"),
-    "edit": draft_of_owner("edit/"),
-    "preview": draft_of_owner("preview/"),
-    "delete": draft_of_owner("delete/"),
-    "draws": of_owner("draws/"),
-    "draw-form": closed_of_owner("draw/"),
-    "draw": closed_of_owner("draws/1/", drawn=True),
-    "draw-form-again": closed_of_owner("draw/", drawn=True),
-    "invites": of_owner("invites/", audience="invite"),
-    "invites-add": of_owner("invites/add/", audience="invite"),
-    "password": lambda stage: "/accounts/password/",
+    "my-polls-none": (lambda stage: "/mine/", None),
+    "my-polls": (
+        lambda stage: [owned(stage), owned(stage, closes_in="1 day", title="Who brings cake?")] and "/mine/",
+        None,
+    ),
+    "new": (lambda stage: "/polls/new/", None),
+    "new-all-open": (lambda stage: "/polls/new/", open_all),
+    "new-error": (lambda stage: "/polls/new/", make_nothing),
+    "ballot": (of_owner(""), None),
+    "results": (of_owner("results/"), None),
+    "manage": (of_owner("manage/"), None),
+    "manage-invite": (of_owner("manage/", audience="invite", closes_in="2 days"), None),
+    "manage-draft": (draft_of_owner("manage/"), None),
+    "manage-closed": (closed_of_owner("manage/"), None),
+    "times": (of_owner("times/"), None),
+    "correct": (of_owner("correct/"), None),
+    "edit": (draft_of_owner("edit/"), None),
+    "preview": (draft_of_owner("preview/"), None),
+    "delete": (draft_of_owner("delete/"), None),
+    "draws": (of_owner("draws/"), None),
+    "draw-form": (closed_of_owner("draw/"), None),
+    "draw": (closed_of_owner("draws/1/", drawn=True), None),
+    "draw-form-again": (closed_of_owner("draw/", drawn=True), None),
+    "invites": (of_owner("invites/", audience="invite"), None),
+    "invites-add": (inviting, None),
+    "invites-preview": (inviting, check_list),
+    "invites-error": (inviting, check_wrong_list),
+    "invites-links": (inviting, make_links),
+    "invites-slips": (inviting, print_slips),
+    "invites-list": (inviting, list_invited),
+    "invites-new-link": (inviting, give_new_link),
+    "invites-revoked": (inviting, revoke_link),
+    "password": (lambda stage: "/accounts/password/", None),
 }
 ERRORS = {"400": {}, "403_csrf": {}, "429": {"seconds": 7}, "500": {}, "503": {"sent": True}}
 
@@ -241,13 +306,35 @@ def test_page_is_accessible_and_fits(visit, stage, inspect, name):
 
 
 @pytest.mark.parametrize("name", OWNERS_STATES)
-def test_page_of_an_owner_is_accessible_and_fits(visit, stage, inspect, name):
-    stage.client.force_login(stage.user.objects.create_user("ann", password="correct horse"))
-    path = OWNERS_STATES[name](stage)
-    page = visit("/healthz", viewport=WIDE)
-    page.context.add_cookies([{"name": "sessionid", "value": stage.client.cookies["sessionid"].value, "url": page.url}])
-    assert page.goto(path).status == 200
+def test_page_of_an_owner_is_accessible_and_fits(visit_signed_in, stage, inspect, name):
+    ann = stage.user.objects.create_user("ann")
+    stage.client.force_login(ann)
+    make, act = OWNERS_STATES[name]
+    page = visit_signed_in(ann, make(stage), viewport=WIDE)
+    if act:
+        act(page)
+    assert page.evaluate("window.shifted") < 0.01
     inspect(page, f"owner-{name}")
+
+
+def test_pool_page_of_the_admin_is_accessible_and_fits(visit_signed_in, admin_user, screenshot):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    page = visit_signed_in(admin_user, "/admin/polls/pool/", viewport=WIDE)
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        # What is around it is Django's.
+        found = axe.run(page, context="#content")
+        assert found.violations_count == 0, found.generate_report()
+        screenshot(page, f"admin-pool-{scheme}")
+    page.set_viewport_size(NARROW)
+    screenshot(page, "admin-pool-narrow")
+    assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"], "scrolls sideways"
+    stale = page.get_by_text("This page could not be refreshed")
+    assert stale.is_hidden()
+    page.route("**/admin/polls/pool/", lambda route: route.fulfill(status=503, body="down"))
+    stale.wait_for(state="visible")
+    page.unroute("**/admin/polls/pool/")
+    stale.wait_for(state="hidden")
 
 
 @pytest.mark.parametrize("name", ERRORS)

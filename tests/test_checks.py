@@ -12,8 +12,8 @@ from polls import checks
 from tests.site import BASE_DIR, database_url
 
 
-def found():
-    return {message.id: message for message in run_checks() if message.id.startswith("polls.")}
+def found(**options):
+    return {message.id: message for message in run_checks(**options) if message.id.startswith("polls.")}
 
 
 def test_the_site_as_it_comes_has_no_fault():
@@ -88,6 +88,14 @@ def test_budget_is_held_against_the_server_when_it_is_asked(transactional_db, sq
     assert "polls.W005" not in check("--database", "default").stderr
 
 
+def test_visitors_behind_a_proxy_that_are_not_told_apart(settings):
+    settings.SECURE_SSL_REDIRECT = True
+    settings.CLIENT_ADDRESS_HEADER = ""
+    assert "CLIENT_ADDRESS_HEADER" in found(include_deployment_checks=True)["polls.W006"].hint
+    settings.CLIENT_ADDRESS_HEADER = "X-Forwarded-For"
+    assert "polls.W006" not in found(include_deployment_checks=True)
+
+
 def test_a_wrong_setting_stops_commands_with_its_name():
     done = check(POOL_MINCONN="9")
     assert done.returncode == 1
@@ -96,6 +104,6 @@ def test_a_wrong_setting_stops_commands_with_its_name():
 
 def test_every_check_has_an_id_of_its_own():
     text = (BASE_DIR / "polls" / "checks.py").read_text()
-    identifiers = [f"polls.{kind}00{number}" for kind, last in (("E", 3), ("W", 5)) for number in range(1, last + 1)]
+    identifiers = [f"polls.{kind}00{number}" for kind, last in (("E", 3), ("W", 6)) for number in range(1, last + 1)]
     assert {identifier: text.count(f'id="{identifier}"') for identifier in identifiers} == dict.fromkeys(identifiers, 1)
     assert {"minconn", "maxconn", "timeout", "max_use"} <= checks.POOL_OPTIONS

@@ -7,7 +7,7 @@ import pytest
 from django.db import connection
 
 from polls import queries
-from tests.owner_fixtures import LATER, actors, options_of, sent, state_of, wall
+from tests.owner_fixtures import LATER, actors, filled, options_of, sent, state_of, times, wall
 from tests.test_pages import text_of
 
 pytest_plugins = ("tests.owner_fixtures",)
@@ -148,21 +148,21 @@ def test_with_votes_only_what_is_never_frozen_is_edited(owner, own_poll, sql, vo
 
 def test_draft_is_scheduled_and_taken_back(owner, own_poll, sql):
     poll = own_poll(opens_in=None)
-    times = {"opens": "at", "opens_at": wall(LATER), "closes_at": "", "time_zone": "Europe/Berlin"}
-    assert owner.post(f"/polls/{poll.slug}/times/", times).status_code == 303
+    scheduled = times(opens="at", opens_at=wall(LATER, "Europe/Berlin"), time_zone="Europe/Berlin")
+    assert owner.post(f"/polls/{poll.slug}/times/", scheduled).status_code == 303
     assert state_of(sql, poll) == "scheduled"
     page = text_of(owner.get(f"/polls/{poll.slug}/times/"))
-    assert f'value="{wall(LATER)}"' in page
+    shown = filled(page)
+    assert f"{shown['opens_at_0']}T{shown['opens_at_1']}" == wall(LATER, "Europe/Berlin")
     assert "<option selected>Europe/Berlin" in page
-    owner.post(f"/polls/{poll.slug}/times/", times | {"opens": "draft", "opens_at": ""})
+    owner.post(f"/polls/{poll.slug}/times/", times(opens="draft"))
     assert state_of(sql, poll) == "draft"
 
 
 def test_open_poll_keeps_its_opening_when_its_closing_is_set(owner, own_poll, sql):
     poll = own_poll()
     opened = sql("SELECT opens_at FROM polls_poll")
-    times = {"opens": "now", "opens_at": "", "closes_at": wall(LATER), "time_zone": "UTC"}
-    assert owner.post(f"/polls/{poll.slug}/times/", times).status_code == 303
+    assert owner.post(f"/polls/{poll.slug}/times/", times(opens="now", closes_at=wall(LATER))).status_code == 303
     assert sql("SELECT opens_at FROM polls_poll") == opened
     assert sql("SELECT closes_at FROM polls_poll") == [(LATER,)]
 
@@ -171,7 +171,7 @@ def test_poll_with_votes_is_extended_and_its_opening_is_not_asked_for(owner, own
     poll = own_poll(closes_in="1 hour")
     vote(poll, "ann", poll.options[:1])
     assert 'name="opens"' not in text_of(owner.get(f"/polls/{poll.slug}/times/"))
-    forged = {"opens": "draft", "opens_at": wall(LATER), "closes_at": wall(LATER), "time_zone": "UTC"}
+    forged = times(opens="draft", opens_at=wall(LATER), closes_at=wall(LATER))
     assert owner.post(f"/polls/{poll.slug}/times/", forged).status_code == 303
     assert sql("SELECT closes_at, opens_at < now() FROM polls_poll") == [(LATER, True)]
 
@@ -181,7 +181,7 @@ def test_closed_poll_is_opened_again(owner, own_poll, sql, vote):
     vote(poll, "ann", poll.options[:1])
     owner.post(f"/polls/{poll.slug}/manage/close/")
     assert "Open the poll again" in text_of(owner.get(f"/polls/{poll.slug}/times/"))
-    owner.post(f"/polls/{poll.slug}/times/", {"closes_at": "", "time_zone": "UTC"})
+    owner.post(f"/polls/{poll.slug}/times/", times())
     assert state_of(sql, poll) == "open"
 
 
@@ -191,7 +191,7 @@ def test_drawn_poll_stays_closed(owner, own_poll, sql, vote):
     owner.post(f"/polls/{poll.slug}/manage/close/")
     sql("INSERT INTO polls_entries (poll_id, option_id) VALUES (%s, %s)", poll.id, poll.options[0])
     assert "Open it again" not in text_of(owner.get(f"/polls/{poll.slug}/manage/"))
-    response = owner.post(f"/polls/{poll.slug}/times/", {"closes_at": "", "time_zone": "UTC"}, follow=True)
+    response = owner.post(f"/polls/{poll.slug}/times/", times(), follow=True)
     assert "the poll stays closed" in text_of(response)
     assert state_of(sql, poll) == "closed"
 
@@ -208,7 +208,7 @@ def test_draw_while_the_times_are_being_set_is_told(owner, own_poll, sql, vote, 
         return managed
 
     monkeypatch.setattr(queries, "get_managed", draw_right_after)
-    response = owner.post(f"/polls/{poll.slug}/times/", {"closes_at": "", "time_zone": "UTC"})
+    response = owner.post(f"/polls/{poll.slug}/times/", times())
     assert "Nothing was saved" in text_of(response)
     assert state_of(sql, poll) == "closed"
 
@@ -216,11 +216,11 @@ def test_draw_while_the_times_are_being_set_is_told(owner, own_poll, sql, vote, 
 def test_bad_times_change_nothing(owner, own_poll, sql, monkeypatch):
     poll = own_poll(opens_in="1 hour")
     before = sql("SELECT opens_at, closes_at FROM polls_poll")
-    bad = {"opens": "at", "opens_at": wall(LATER), "closes_at": wall(LATER - timedelta(days=1)), "time_zone": "UTC"}
+    bad = times(opens="at", opens_at=wall(LATER), closes_at=wall(LATER - timedelta(days=1)))
     assert "The poll would close before it opens." in text_of(owner.post(f"/polls/{poll.slug}/times/", bad))
     late = datetime.now(timezone.utc) - timedelta(days=2)
     monkeypatch.setattr("polls.poll_forms.timezone.now", lambda: late)
-    bad = {"opens": "now", "opens_at": "", "closes_at": wall(late + timedelta(days=1)), "time_zone": "UTC"}
+    bad = times(opens="now", closes_at=wall(late + timedelta(days=1)))
     assert "The poll would close before it opens." in text_of(owner.post(f"/polls/{poll.slug}/times/", bad))
     assert sql("SELECT opens_at, closes_at FROM polls_poll") == before
 

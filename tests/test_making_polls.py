@@ -1,7 +1,7 @@
 """Making a poll: what is enough, what is written, bad input, and times by the clock on the wall."""
 
 import re
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, time, timedelta, timezone
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
@@ -117,30 +117,35 @@ def test_poll_that_is_not_open_yet_is_seen_by_its_owner_only(owner, client, open
         ({"max_choices": "3"}, "max_choices", "There are only 2 options."),
         ({"max_choices": "9" * 5000}, "max_choices", "Enter a whole number."),
         ({"max_choices": "many"}, "max_choices", "Enter a whole number."),
-        ({"opens": "at"}, "opens_at", "Enter a date and a time."),
+        ({"opens": "at"}, "opens_at_0", "Enter a date."),
+        ({"opens": "at", "opens_at_1": "12:00"}, "opens_at_0", "Enter a date as well."),
+        ({"closes": "at"}, "closes_at_0", "Enter a date."),
+        ({"closes": "never", "closes_at": wall(LATER)}, "closes_0", "You entered a time to close."),
+        ({"closes": "never", "closes_at_1": "12:00"}, "closes_at_0", "Enter a date as well."),
+        ({"closes": ""}, "closes_0", "This field is required."),
         ({"opens": "yesterday"}, "opens_0", "Select a valid choice."),
         ({"opens_at": wall(LATER)}, "opens_0", "You entered a time to open."),
-        ({"opens": "at", "opens_at": "2020-01-01T12:00"}, "opens_at", "This time is over."),
-        ({"closes_at": "2020-01-01T12:00"}, "closes_at", "This time is over."),
-        ({"closes_at": "soon"}, "closes_at", "Enter a date and a time such as"),
-        ({"closes_at": "2027-02-30T12:00"}, "closes_at", "Enter a date and a time such as"),
-        ({"closes_at": "9999-12-31T23:59"}, "closes_at", "Enter a year between 2000 and 2999."),
-        ({"closes_at": "٢٠٢٧-01-01T12:00"}, "closes_at", "Enter a date and a time such as"),
+        ({"opens": "at", "opens_at": "2020-01-01T12:00"}, "opens_at_0", "The time to open is over."),
+        ({"closes_at": "2020-01-01T12:00"}, "closes_at_0", "The time to close is over."),
+        ({"closes_at": "soon"}, "closes_at_0", "Enter a date and a time such as"),
+        ({"closes_at": "2027-02-30T12:00"}, "closes_at_0", "Enter a date and a time such as"),
+        ({"closes_at": "9999-12-31T23:59"}, "closes_at_0", "Enter a year between 2000 and 2999."),
+        ({"closes_at": "٢٠٢٧-01-01T12:00"}, "closes_at_0", "Enter a date and a time such as"),
         (
             {"opens": "at", "opens_at": wall(LATER), "closes_at": wall(LATER)},
-            "closes_at",
+            "closes_at_0",
             "The poll would close before it opens.",
         ),
         ({"time_zone": "Mars/Olympus"}, "time_zone", "Choose a time zone."),
         ({"time_zone": "../../etc/passwd"}, "time_zone", "Choose a time zone."),
         (
             {"time_zone": "Europe/Berlin", "closes_at": "2998-03-25T02:30"},
-            "closes_at",
+            "closes_at_0",
             "put forward then, and skip 02:30. Choose 03:30 instead.",
         ),
         (
             {"time_zone": "Europe/Berlin", "closes_at": "2998-10-28T02:30"},
-            "closes_at",
+            "closes_at_0",
             "show 02:30 twice. Choose 01:30 or 03:30 instead.",
         ),
     ],
@@ -166,7 +171,7 @@ def test_errors_keep_every_field(owner):
         results="owner",
         opens="at",
         opens_at="2027-01-01T12:00",
-        closes_at="nonsense",
+        closes_at="nonsenseT25:00",
         time_zone="Asia/Tokyo",
         draw_source="dice",
         key="a" * 22,
@@ -178,7 +183,8 @@ def test_errors_keep_every_field(owner):
         "<details open>",
     ):
         assert kept in page
-    kept = ("audience", "named", "results", "opens", "opens_at", "closes_at", "draw_source", "key", "max_choices")
+    kept = ("audience", "named", "results", "opens", "opens_at_0", "opens_at_1", "closes", "closes_at_0", "closes_at_1")
+    kept += ("draw_source", "key", "max_choices")
     assert {name: filled(page)[name] for name in kept} == {name: typed[name] for name in kept}
     assert "shuffled" not in filled(page)
 
@@ -237,8 +243,10 @@ def test_poll_is_made_like_another(owner, as_user, own_poll):
     page = text_of(owner.get("/polls/new/", {"like": poll.slug}))
     assert 'value="Where to?"' in page
     assert "Option 1 Option 2 Option 3</textarea>" in page
-    kept = {name: filled(page)[name] for name in ("named", "audience", "opens", "opens_at", "closes_at")}
-    assert kept == {"named": "on", "audience": "account", "opens": "now", "opens_at": "", "closes_at": ""}
+    kept = {name: filled(page)[name] for name in ("named", "audience", "opens", "closes", "closes_at_0")}
+    assert kept == {"named": "on", "audience": "account", "opens": "now", "closes": "never", "closes_at_0": ""}
+    assert "This begins as a copy." in page
+    assert "Left as they are" not in page
     stranger = text_of(as_user("stranger").get("/polls/new/", {"like": poll.slug}))
     assert "Where to?" not in stranger
     assert "Option 1" not in stranger
@@ -279,10 +287,19 @@ def test_texts_look_the_same_here_and_in_the_database(sql, text):
 )
 def test_wall_clock_that_skips_or_repeats_an_hour(written, zone, moment):
     clock = ZoneInfo(zone)
+    field = wall_clock.WallClockField(without_time=time(23, 59))
     if not moment.startswith("2"):
         with pytest.raises(ValidationError, match=moment):
-            wall_clock.in_zone(wall_clock.WallClockField().clean(written), clock)
+            wall_clock.in_zone(field.clean(written.split("T")), clock)
         return
-    read = wall_clock.in_zone(wall_clock.WallClockField().clean(written), clock)
+    read = wall_clock.in_zone(field.clean(written.split("T")), clock)
     assert read.astimezone(timezone.utc).isoformat() == moment
     assert wall_clock.on_the_wall(read, clock).isoformat(timespec="minutes") == written
+
+
+def test_date_without_a_time_opens_with_that_day_and_closes_at_its_end(owner, sql):
+    day = f"{LATER:%Y-%m-%d}"
+    owner.post("/polls/new/", sent(opens="at", opens_at=day, closes_at=day))
+    assert sql("SELECT opens_at::text, closes_at::text FROM polls_poll") == [
+        (f"{day} 00:00:00+00", f"{day} 23:59:00+00")
+    ]

@@ -146,8 +146,8 @@ def test_second_vote_changes_nothing_and_says_what_stands(voter, sql):
         ([str(2**63)], "One of the options sent is none of this poll."),
         (["9" * 5000], "One of the options sent is none of this poll."),
         ("other poll", "One of the options sent is none of this poll."),
-        ("two", "Choose one option."),
-        ("twice", "Choose one option."),
+        ("two", "2 options were chosen. Choose one option."),
+        ("twice", "2 options were chosen. Choose one option."),
     ],
 )
 def test_bad_ballot_comes_back_with_an_error_and_writes_nothing(voter, make_poll, sql, sent, says):

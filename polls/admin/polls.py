@@ -114,8 +114,12 @@ class PollAdmin(PollAdminBase):
             return super().changelist_view(request, *args, **kwargs)  # type: ignore[arg-type]
 
     def delete_view(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
-        with _acting(request):
-            return super().delete_view(request, *args, **kwargs)  # type: ignore[arg-type]
+        try:
+            with queries.translated_errors(), _acting(request):
+                return super().delete_view(request, *args, **kwargs)  # type: ignore[arg-type]
+        except queries.PollFrozen:
+            messages.error(request, "Nothing was deleted: the first vote came in meanwhile.")
+        return redirect("admin:polls_poll_changelist")
 
     @admin.display(ordering="opens_at")
     def state(self, poll: Poll) -> str:

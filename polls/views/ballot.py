@@ -108,7 +108,7 @@ def _ballot_page(
     if new_browser:
         viewer = viewer._replace(browser=voters.voter(slug, f"browser:{new_browser}"))
     if form is not None and refusal is not None:
-        form.add_error("choices", _what_to_mend(refusal, poll))
+        form.add_error("choices", _what_to_mend(refusal, poll, len(form.cleaned_data["choices"])))
     voter = {"link": viewer.browser, "account": viewer.account, "invite": viewer.invite}[poll.audience]
     secret = choices_are_secret(poll, viewer)
     votable = poll.state == "open" and (ballot.choices is None or poll.changeable)
@@ -161,7 +161,7 @@ def choice_rule(poll: queries.PollRow) -> str:
     return text % numbers
 
 
-def _what_to_mend(refusal: queries.VoteRefused, poll: queries.PollRow) -> str:
+def _what_to_mend(refusal: queries.VoteRefused, poll: queries.PollRow, number: int) -> str:
     if isinstance(refusal, queries.NotEntitled):
         if poll.audience == "link":
             # Without the cookie, each click of a double click would be somebody else.
@@ -170,7 +170,8 @@ def _what_to_mend(refusal: queries.VoteRefused, poll: queries.PollRow) -> str:
             return gettext("You are not signed in any more. Sign in, and vote again.")
         return gettext("Your invitation is not valid any more. Ask for another.")
     if isinstance(refusal, queries.WrongChoiceCount):
-        return f"{choice_rule(poll)}."
+        chosen = ngettext("%(number)d option was chosen.", "%(number)d options were chosen.", number)
+        return f"{chosen % {'number': number}} {choice_rule(poll)}."
     if isinstance(refusal, queries.OptionRepeated):
         return gettext("An option was sent twice. Please choose again.")
     return gettext("One of the options sent is none of this poll. Please choose again.")

@@ -68,6 +68,7 @@ def times(request: HttpRequest, manager: queries.Manager, slug: str) -> HttpResp
             "opens": {"scheduled": "at", "draft": "draft"}.get(poll.state, "now"),
             "opens_at": wall_clock.on_the_wall(poll.opens_at, zone) if scheduled else None,
             # A time that is over cannot be kept, and is what whoever comes here wants to change.
+            "closes": "at" if poll.closes_at and poll.state != "closed" else "never",
             "closes_at": None if poll.state == "closed" else wall_clock.on_the_wall(poll.closes_at, zone),
         },
     )

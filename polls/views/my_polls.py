@@ -51,7 +51,8 @@ def new(request: HttpRequest, manager: queries.Manager) -> HttpResponse:
     """Make a poll: from nothing, or like another one."""
     default_zone = timezone.get_default_timezone_name()
     if request.method != "POST":
-        return _form_page(request, _empty_form(request, manager, default_zone))
+        form, guess_zone = _empty_form(request, manager, default_zone)
+        return _form_page(request, form, guess_zone=guess_zone)
     form = PollForm(request.POST, zone=default_zone)
     if not form.is_valid():
         return _form_page(request, form)
@@ -69,7 +70,8 @@ def new(request: HttpRequest, manager: queries.Manager) -> HttpResponse:
     return _form_page(request, form)
 
 
-def _empty_form(request: HttpRequest, manager: queries.Manager, default_zone: str) -> PollForm:
+def _empty_form(request: HttpRequest, manager: queries.Manager, default_zone: str) -> tuple[PollForm, bool]:
+    """Return the form to begin with, and whether its time zone is nobody's choice so far."""
     like = request.GET.get("like", "")
     with pool().connection(autocommit=True) as conn:
         if like:
@@ -78,9 +80,9 @@ def _empty_form(request: HttpRequest, manager: queries.Manager, default_zone: st
             except queries.PollNotFound:
                 pass  # deleted meanwhile, or never theirs: an empty form serves as well
             else:
-                return PollForm(zone=managed.poll.time_zone or default_zone, initial=initial_design(managed))
+                return PollForm(zone=managed.poll.time_zone or default_zone, initial=initial_design(managed)), False
         zone = queries.get_last_zone(conn, manager.user_id)
-    return PollForm(zone=zone or default_zone)
+    return PollForm(zone=zone or default_zone), not zone
 
 
 def initial_design(managed: queries.Managed) -> dict[str, object]:
@@ -90,7 +92,8 @@ def initial_design(managed: queries.Managed) -> dict[str, object]:
     return {"options": options, **{name: getattr(managed.poll, name) for name in fields}}
 
 
-def _form_page(request: HttpRequest, form: PollForm) -> HttpResponse:
+def _form_page(request: HttpRequest, form: PollForm, *, guess_zone: bool = False) -> HttpResponse:
     # What is hidden behind "More settings" is shown where something in it needs a look.
-    context = {"form": form, "more": form.is_bound or "title" in form.initial}
+    copied = "title" in form.initial
+    context = {"form": form, "more": form.is_bound or copied, "copied": copied, "guess_zone": guess_zone}
     return render(request, "polls/new.html", context)

@@ -1,0 +1,27 @@
+"""What is asked of somebody who makes an account."""
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib.auth.forms import UserCreationForm
+from django.contrib.auth.models import User
+from django.contrib.auth.validators import UnicodeUsernameValidator
+from django.utils.translation import gettext_lazy as _
+
+if TYPE_CHECKING:
+    Base = UserCreationForm[User]
+else:  # at run time the class takes no parameters
+    Base = UserCreationForm
+
+
+class SignUpForm(Base):
+    """Django's form, with its rules in fewer words."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        username, password = self.fields["username"], self.fields["password1"]
+        username.help_text = _("Without spaces: for example anna.weber")
+        # Django's says what is allowed, and not what was wrong: mostly a space.
+        wrong = UnicodeUsernameValidator(message=_("Letters, digits and @ . + - _ only, and no spaces."))
+        others = [each for each in username.validators if not isinstance(each, UnicodeUsernameValidator)]
+        username.validators = [*others, wrong]
+        password.help_text = _("At least 8 characters, not digits alone, and no password that many people use.")
