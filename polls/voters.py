@@ -9,7 +9,6 @@ from django.utils.crypto import salted_hmac
 
 COOKIE = "voter"
 COOKIE_SALT = "polls.voter"
-COOKIE_SECONDS = 400 * 24 * 3600  # the longest that browsers keep one
 
 Item = TypeVar("Item")
 

@@ -1,6 +1,5 @@
 """The ballot: shown, refused, taken, changed and taken back."""
 
-from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.translation import gettext, ngettext
 from django.views.decorators.cache import never_cache
@@ -8,6 +7,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from polls import limits, metrics, queries, voters
 from polls.forms import BallotForm
+from polls.views import cookies
 from polls.views.common import (
     Viewer,
     choices_are_secret,
@@ -129,20 +129,8 @@ def _ballot_page(
     }
     response = render_poll(request, "polls/poll.html", poll, context)
     if new_browser and votable:
-        _remember_browser(response, new_browser)
+        cookies.write(response, voters.COOKIE, new_browser, voters.COOKIE_SALT)
     return response
-
-
-def _remember_browser(response: HttpResponse, browser_id: str) -> None:
-    response.set_signed_cookie(
-        voters.COOKIE,
-        browser_id,
-        salt=voters.COOKIE_SALT,
-        max_age=voters.COOKIE_SECONDS,
-        secure=settings.SESSION_COOKIE_SECURE,
-        httponly=True,
-        samesite="Lax",
-    )
 
 
 def choice_rule(poll: queries.PollRow) -> str:

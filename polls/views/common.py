@@ -13,6 +13,7 @@ from django.utils.translation import gettext
 from polls import queries, voters
 from polls.apps import Connector
 from polls.pool import ConnectionPool
+from polls.views import cookies
 from polls.views.invitation import Invitation, invited
 
 
@@ -59,10 +60,7 @@ def viewer_of(request: HttpRequest, slug: str) -> Viewer:
 
 def browser_id(request: HttpRequest) -> str | None:
     """Return the id in the voting cookie, None where there is none or somebody else signed it."""
-    value: str | None = request.get_signed_cookie(
-        voters.COOKIE, default=None, salt=voters.COOKIE_SALT, max_age=voters.COOKIE_SECONDS
-    )
-    return value
+    return cookies.read(request, voters.COOKIE, voters.COOKIE_SALT)
 
 
 def render_poll(

@@ -2,13 +2,13 @@
 
 from typing import NamedTuple
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
+from polls.views import cookies
+
 COOKIE = "invite"
 VOTED_COOKIE = "invite_voted"
-COOKIE_SECONDS = 400 * 24 * 3600  # the longest that browsers keep one
 
 
 class Invitation(NamedTuple):
@@ -43,20 +43,8 @@ def remember_vote(response: HttpResponse, slug: str, invitation: Invitation) -> 
 
 
 def _read(request: HttpRequest, cookie: str, slug: str) -> str | None:
-    value: str | None = request.get_signed_cookie(
-        cookie, default=None, salt=f"polls.{cookie}/{slug}", max_age=COOKIE_SECONDS
-    )
-    return value
+    return cookies.read(request, cookie, f"polls.{cookie}/{slug}")
 
 
 def _write(response: HttpResponse, cookie: str, slug: str, value: str) -> None:
-    response.set_signed_cookie(
-        cookie,
-        value,
-        salt=f"polls.{cookie}/{slug}",
-        max_age=COOKIE_SECONDS,
-        path=reverse("poll", args=[slug]),
-        secure=settings.SESSION_COOKIE_SECURE,
-        httponly=True,
-        samesite="Lax",
-    )
+    cookies.write(response, cookie, value, f"polls.{cookie}/{slug}", path=reverse("poll", args=[slug]))
