@@ -8,11 +8,9 @@ import argparse
 import contextlib
 import logging
 import statistics
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import psycopg
@@ -22,11 +20,10 @@ import sqlalchemy.exc
 from psycopg2.pool import ThreadedConnectionPool
 from sqlalchemy.pool import QueuePool
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
+from benchmarks.peers import ALCHEMY, BARE, OURS, PSYCOPG, pools
+from benchmarks.rounds import microseconds, per_call, ratio, rounds
 from polls.pool import ConnectionPool
 from tests.servers import Server
-
-OURS, BARE, PSYCOPG, ALCHEMY = "ours", "psycopg2's pool", "psycopg_pool", "QueuePool"
 
 
 class Row(NamedTuple):
@@ -36,77 +33,12 @@ class Row(NamedTuple):
     met: bool
 
 
-@contextlib.contextmanager
-def pools(server: Server, size: int, delay: float = 0.0, tcp: bool = False, **checks: Any) -> Iterator[dict[str, Any]]:
-    """One pool of each kind, with one connection made, up to `size`."""
-
-    def connect() -> Any:
-        time.sleep(delay)
-        return psycopg2.connect(server.dsn(tcp=tcp))
-
-    class Slow(psycopg.Connection[Any]):
-        @classmethod
-        def connect(cls, *args: Any, **kwargs: Any) -> Any:
-            time.sleep(delay)
-            return super().connect(*args, **kwargs)
-
-    ours = ConnectionPool(1, size, connect=connect, timeout=60)
-    theirs = psycopg_pool.ConnectionPool(
-        server.dsn(tcp=tcp), connection_class=Slow, min_size=1, max_size=size, timeout=60, open=True,
-        kwargs={"autocommit": True}, check=checks.get("check"),
-    )  # fmt: skip
-    alchemy = QueuePool(
-        connect, pool_size=size, max_overflow=0, timeout=60, pre_ping=checks.get("pre_ping", False),
-        dialect=checks.get("dialect"),
-    )  # fmt: skip
-    ours.open(wait=True)
-    theirs.wait()
-    alchemy.connect().close()
-    try:
-        yield {OURS: ours, PSYCOPG: theirs, ALCHEMY: alchemy}
-    finally:
-        ours.close()
-        theirs.close()
-        alchemy.dispose()
-
-
-def rounds(turns: dict[str, Callable[[], float]], count: int) -> dict[str, list[float]]:
-    """Let all take their turn, again and again. The first round is for warming up."""
-    results: dict[str, list[float]] = {name: [] for name in turns}
-    for number in range(count + 1):
-        for name, turn in turns.items():
-            result = turn()
-            if number:
-                results[name].append(result)
-    return results
-
-
-def ratio(results: dict[str, list[float]], one: str, other: str) -> float:
-    return statistics.median(mine / its for mine, its in zip(results[one], results[other], strict=True))
-
-
-def per_call(call: Callable[[], object], count: int, clock: Callable[[], int]) -> Callable[[], float]:
-    """Nanoseconds a call."""
-
-    def turn() -> float:
-        started = clock()
-        for _ in range(count):
-            call()
-        return (clock() - started) / count
-
-    return turn
-
-
 def block(pool: Any) -> Callable[[], None]:
     def call() -> None:
         with pool.connection():
             pass
 
     return call
-
-
-def microseconds(values: list[float]) -> str:
-    return f"{statistics.median(values) / 1000:.2f} µs"
 
 
 def checkouts(server: Server, count: int) -> Iterator[Row]:

@@ -1,0 +1,35 @@
+"""Measuring in turns: rounds in which all have their turn, and medians of them."""
+
+import statistics
+from collections.abc import Callable
+
+
+def rounds(turns: dict[str, Callable[[], float]], count: int) -> dict[str, list[float]]:
+    """Let all take their turn, again and again. The first round is for warming up."""
+    results: dict[str, list[float]] = {name: [] for name in turns}
+    for number in range(count + 1):
+        for name, turn in turns.items():
+            result = turn()
+            if number:
+                results[name].append(result)
+    return results
+
+
+def ratio(results: dict[str, list[float]], one: str, other: str) -> float:
+    return statistics.median(mine / its for mine, its in zip(results[one], results[other], strict=True))
+
+
+def per_call(call: Callable[[], object], count: int, clock: Callable[[], int]) -> Callable[[], float]:
+    """Nanoseconds a call."""
+
+    def turn() -> float:
+        started = clock()
+        for _ in range(count):
+            call()
+        return (clock() - started) / count
+
+    return turn
+
+
+def microseconds(values: list[float]) -> str:
+    return f"{statistics.median(values) / 1000:.2f} µs"
