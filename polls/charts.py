@@ -5,7 +5,7 @@ from math import cos, pi, sin
 from typing import NamedTuple
 
 LETTERS = "ABCDEF"  # as many options as a pie tells apart
-RADIUS = 40
+RADIUS = 39
 CENTRE = 50
 
 
@@ -40,7 +40,7 @@ def pie(votes: Sequence[int]) -> list[Slice]:
                 path = (
                     f"M{CENTRE} {CENTRE}L{_point(start, RADIUS)}A{RADIUS} {RADIUS} 0 {large} 1 {_point(end, RADIUS)}Z"
                 )
-            x, y = _point(middle, RADIUS + 5).split()
+            x, y = _point(middle, RADIUS + 6).split()
             slices.append(Slice(letter, path, x, y))
             before += count
     return slices

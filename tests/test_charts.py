@@ -13,8 +13,8 @@ def test_pie_has_a_slice_for_each_option_with_votes_under_its_letter():
 
 def test_slice_is_as_large_as_its_share():
     quarter, rest = pie([1, 3])
-    assert quarter.path == "M50 50L50.00 10.00A40 40 0 0 1 90.00 50.00Z"
-    assert rest.path == "M50 50L90.00 50.00A40 40 0 1 1 50.00 10.00Z"
+    assert quarter.path == "M50 50L50.00 11.00A39 39 0 0 1 89.00 50.00Z"
+    assert rest.path == "M50 50L89.00 50.00A39 39 0 1 1 50.00 11.00Z"
 
 
 def test_whole_pie_is_no_arc():
