@@ -14,6 +14,7 @@ from django.test import Client
 
 from polls import draws, queries
 from tests.test_draws import in_thread, program_of, run, wait_until_somebody_waits
+from tests.test_invites import follow, invite
 from tests.test_pages import text_of
 
 pytest_plugins = ("tests.owner_fixtures",)
@@ -422,6 +423,22 @@ def test_pages_of_draws_are_as_long_for_two_voters_as_for_twelve_where_results_a
         drawn(poll)
         sizes.add(tuple(len(client.get(f"/polls/{poll.slug}/draws/{path}").content) for path in ("", "1/")))
     assert len(sizes) == 1
+
+
+def test_link_to_an_anonymous_poll_tells_no_choice_to_who_made_it(conn, make_poll, drawn, sql, users):
+    """Who runs a poll knows everybody's link, and could look with it who is in the draw of an option."""
+    poll = make_poll(audience="invite", owner_id=users["owner"].pk)
+    [link] = invite(conn, poll, "Ann")
+    here, elsewhere = follow(link), follow(link)
+    here.post(f"/polls/{poll.slug}/", {"choices": poll.options[0]})
+    sql("UPDATE polls_poll SET closes_at = clock_timestamp()")
+    option, everybody = drawn(poll, option_id=poll.options[0]), drawn(poll, 2, reason="again")
+    listed = [text_of(browser.get(f"/polls/{poll.slug}/draws/")) for browser in (here, elsewhere)]
+    assert [f"<code>{option.winner}</code>" in page for page in listed] == [True, False]
+    assert [f"<code>{everybody.winner}</code>" in page for page in listed] == [True, True]
+    for number, told in ((1, [True, False]), (2, [True, True])):
+        pages = [text_of(browser.get(f"/polls/{poll.slug}/draws/{number}/")) for browser in (here, elsewhere)]
+        assert ["your entry has won" in page for page in pages] == told
 
 
 def test_trail_tells_of_a_draw_among_all(owner, users, closed_poll, drawn, sql):

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from polls import draws, queries
 from polls.forms import EVERYBODY, DrawForm
-from polls.views.common import pool, render_poll, viewer_of
+from polls.views.common import choices_are_secret, pool, render_poll, viewer_of
 from polls.views.streams import streamed
 
 ENTRIES_A_READ = 10_000
@@ -197,6 +197,10 @@ def _look(request: HttpRequest, slug: str) -> Seen:
         raise Http404 from None
     if results.poll.state == "draft":
         raise Http404
+    if choices_are_secret(results.poll, viewer):
+        # A code in the draw of an option tells that it was chosen; among everybody it tells no choice.
+        own = []
+        drawn = [draw if draw.option_id is None else draw._replace(own=None) for draw in drawn]
     manages = staff or (viewer.user_id is not None and results.poll.owner_id == viewer.user_id)
     return Seen(results, entries, drawn, own, own_among_all, results.visible or staff, manages)
 
