@@ -1,9 +1,10 @@
 """How a winner is drawn: the same computation that the database makes, in the standard library alone.
 
-The database draws (migration 0005), this recomputes: two ways that have to agree. Nothing here asks for a connection
-or draws lots of its own; docs/draws.md says what each step is good for.
+The database draws (migrations 0005 and 0008), this recomputes: two ways that have to agree. Nothing here asks for a
+connection or draws lots of its own; docs/draws.md says what each step is good for.
 
     entry code    HMAC-SHA256(root, "<option id>/<voter>")                 for each voter of the option
+                  HMAC-SHA256(root, "all/<voter>")                         for everybody who voted
     entries file  the codes, sorted, a line each; its SHA-256 is published
     secret n      SHA-256 applied 100 - n times to the root; 100 times give the commitment
     seed          HMAC-SHA256(secret n, "<SHA-256 of the entries file>/<public value>/<n>")
@@ -28,16 +29,18 @@ class Outcome(NamedTuple):
     alternates: list[str]
 
 
-def entry_code(root: bytes, option_id: int, voter: str) -> str:
-    """Return what stands for a voter of an option in public: 64 hexadecimal digits.
+def entry_code(root: bytes, option_id: int | None, voter: str) -> str:
+    """Return what stands for a voter in public, in draws among those of an option, or without one among everybody who
+    voted: 64 hexadecimal digits.
 
     Keyed with what is never revealed: the keys of voters in named polls, such as user:17, are easy to guess.
     """
-    return hmac.digest(root, f"{option_id}/{voter}".encode(), "sha256").hex()
+    among = "all" if option_id is None else option_id
+    return hmac.digest(root, f"{among}/{voter}".encode(), "sha256").hex()
 
 
-def entries_of(root: bytes, option_id: int, voters: Iterable[str]) -> list[str]:
-    """Return the entries of the voters of an option: distinct, sorted."""
+def entries_of(root: bytes, option_id: int | None, voters: Iterable[str]) -> list[str]:
+    """Return the entries of the voters of an option, or of everybody who voted: distinct, sorted."""
     return sorted({entry_code(root, option_id, voter) for voter in voters})
 
 

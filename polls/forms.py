@@ -14,6 +14,7 @@ from polls import invites, queries
 
 LARGEST_ID = 2**63 - 1
 MOST_CHOICES = 1000
+EVERYBODY = "all"  # what a form for draws sends instead of an option's id
 TOO_LARGE = gettext_lazy("This is more than 1 MB, the most at once. Send it in parts.")
 
 
@@ -114,14 +115,19 @@ class InviteForm(forms.Form):
         return cleaned
 
 
+def _option_id(value: str) -> int | None:
+    return None if value == EVERYBODY else int(value)
+
+
 class DrawForm(forms.Form):
     """What is drawn: the option, the number that the draw will have, the public value, and why it is drawn again.
 
-    `freeze` asks for the entries alone. Whether a value or a reason is missing is the database's to say.
+    The first choice is no option but everybody who voted: cleaned, it is None. `freeze` asks for the entries alone.
+    Whether a value or a reason is missing is the database's to say.
     """
 
     option = forms.TypedChoiceField(
-        coerce=int,
+        coerce=_option_id,
         error_messages={
             "required": gettext_lazy("Choose an option."),
             "invalid_choice": gettext_lazy("This is no option of the poll."),
@@ -134,7 +140,8 @@ class DrawForm(forms.Form):
 
     def __init__(self, options: Sequence[queries.OptionResult], *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["option"].choices = [(option.id, option.text) for option in options]  # type: ignore[attr-defined]
+        choices = [(EVERYBODY, ""), *((str(option.id), option.text) for option in options)]
+        self.fields["option"].choices = choices  # type: ignore[attr-defined]
 
 
 def _grouped(number: int) -> str:

@@ -239,10 +239,11 @@ class Secret(models.Model):
 
 
 class Entries(models.Model):
-    """Who is in a draw: one code for each voter of an option, frozen after closing. The database computes them."""
+    """Who is in a draw: one code for each voter of an option, or without one for everybody who voted; frozen after
+    closing. The database computes them."""
 
     poll = models.ForeignKey(Poll, on_delete=models.PROTECT, related_name="+")
-    option = models.ForeignKey(Option, on_delete=models.PROTECT, related_name="+")
+    option = models.ForeignKey(Option, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     codes = models.BinaryField()  # 32 bytes each, sorted
     hash = models.CharField(max_length=64)
     frozen_at = models.DateTimeField()
@@ -250,18 +251,24 @@ class Entries(models.Model):
 
     class Meta:
         verbose_name_plural = "entries"
-        constraints = (models.UniqueConstraint(name="polls_entries_once", fields=["poll", "option"]),)
+        constraints = (
+            models.UniqueConstraint(name="polls_entries_once", fields=["poll", "option"]),
+            models.UniqueConstraint(
+                name="polls_entries_once_among_all", fields=["poll"], condition=Q(option__isnull=True)
+            ),
+        )
 
     def __str__(self) -> str:
         return self.hash
 
 
 class Draw(models.Model):
-    """A drawn winner among the frozen entries of an option; the database computes whatever a chooser could bend."""
+    """A drawn winner among the frozen entries of an option, or without one among those of everybody who voted; the
+    database computes whatever a chooser could bend."""
 
     poll = models.ForeignKey(Poll, on_delete=models.PROTECT, related_name="draws")
     number = models.PositiveIntegerField()
-    option = models.ForeignKey(Option, on_delete=models.PROTECT, related_name="+")
+    option = models.ForeignKey(Option, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     public_value = models.CharField(max_length=500, blank=True, default="", db_default="")
     reason = models.CharField("why again", max_length=200, blank=True, default="", db_default="")
     secret = models.CharField(max_length=64)

@@ -96,15 +96,16 @@ def _draws(
     if draws.commitment_to(secret.root) != secret.commitment:
         yield "commitment: not that of the stored secret"
     for frozen in queries.list_entries(conn, secret.poll_id):
+        among = "everybody who voted" if frozen.option_id is None else f"option {frozen.option_id}"
         entries = _frozen_codes(conn, secret.poll_id, frozen.option_id)
         if hashlib.sha256(draws.entries_file(entries)).hexdigest() != frozen.hash:
-            yield f"entries of option {frozen.option_id}: not those of the hash {frozen.hash}"
+            yield f"entries of {among}: not those of the hash {frozen.hash}"
         voters = _watched(queries.stream_voters(conn, secret.poll_id, frozen.option_id), progress)
         present = set(draws.entries_of(secret.root, frozen.option_id, voters))
         if gone := len(set(entries) - present):
-            yield f"entries of option {frozen.option_id}: {gone} of {len(entries)} without a vote"
+            yield f"entries of {among}: {gone} of {len(entries)} without a vote"
         if new := len(present.difference(entries)):
-            yield f"entries of option {frozen.option_id}: {new} votes without an entry"
+            yield f"entries of {among}: {new} votes without an entry"
         for draw in drawn:
             if draw.option_id == frozen.option_id:
                 yield from _draw(secret.root, draw, entries)
@@ -125,7 +126,7 @@ def _draw(root: bytes, draw: queries.DrawRow, entries: list[str]) -> Iterator[st
         yield f"draw {draw.number}: the alternates are not those computed"
 
 
-def _frozen_codes(conn: "Connection", poll_id: int, option_id: int) -> list[str]:
+def _frozen_codes(conn: "Connection", poll_id: int, option_id: int | None) -> list[str]:
     codes: list[str] = []
     while part := queries.get_codes(conn, poll_id, option_id, after=len(codes), limit=CODES_A_READ):
         codes += (part[start : start + 32].hex() for start in range(0, len(part), 32))

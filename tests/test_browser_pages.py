@@ -154,14 +154,15 @@ def draft_of_owner(name):
     return make
 
 
-def closed_of_owner(name, *, drawn=False):
-    """The path of a page about a closed poll of the owner's."""
+def closed_of_owner(name, *, drawn=0):
+    """The path of a page about a closed poll of the owner's, drawn so often: of an option first, then of everybody."""
 
     def make(stage):
         poll = owned(stage)
         stage.sql("UPDATE polls_poll SET closes_at = now()")
-        if drawn:
-            stage.client.post(f"/polls/{poll.slug}/draw/", {"option": poll.options[1], "number": 1})
+        for number, option in list(enumerate([poll.options[1], "all"], 1))[:drawn]:
+            fields = {"option": option, "number": number, "reason": "Once more"}
+            stage.client.post(f"/polls/{poll.slug}/draw/", fields)
         return f"/polls/{poll.slug}/{name}"
 
     return make
@@ -238,8 +239,13 @@ OWNERS_STATES = {
     "delete": (draft_of_owner("delete/"), None),
     "draws": (of_owner("draws/"), None),
     "draw-form": (closed_of_owner("draw/"), None),
-    "draw": (closed_of_owner("draws/1/", drawn=True), None),
-    "draw-form-again": (closed_of_owner("draw/", drawn=True), None),
+    "draws-of-both-kinds": (closed_of_owner("draws/", drawn=2), None),
+    "draw": (closed_of_owner("draws/1/", drawn=1), None),
+    "draw-all-open": (closed_of_owner("draws/1/", drawn=1), open_all),
+    "draw-among-all": (closed_of_owner("draws/2/", drawn=2), None),
+    "draw-form-again": (closed_of_owner("draw/", drawn=1), None),
+    "manage-drawn": (closed_of_owner("manage/", drawn=1), None),
+    "results-drawn": (closed_of_owner("results/", drawn=1), None),
     "invites": (of_owner("invites/", audience="invite"), None),
     "invites-add": (inviting, None),
     "invites-preview": (inviting, check_list),
@@ -357,6 +363,33 @@ def test_results_print_as_a_sheet_with_totals_times_hash_and_address(visit, stag
     assert page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "light"
     screenshot(page, "results-print")
     assert len(page.pdf(format="A4", prefer_css_page_size=True)) > 1000
+
+
+def drawn_among_all(stage):
+    """The path of a draw among everybody who voted."""
+    poll = stage.closed(votes=(3, 5, 2))
+    stage.sql("INSERT INTO polls_entries (poll_id) VALUES (%s)", poll.id)
+    stage.sql("INSERT INTO polls_draw (poll_id, number) VALUES (%s, 1)", poll.id)
+    return f"/polls/{poll.slug}/draws/1/"
+
+
+def test_draw_unfolds_where_it_is_asked_and_on_paper(visit, stage, screenshot):
+    page = visit(drawn_among_all(stage), viewport={"width": 794, "height": 1123}, java_script_enabled=False)
+    why, check = page.locator("details").all()
+    assert not why.locator("ol").is_visible()
+    why.locator("summary").click()
+    assert why.locator("ol").is_visible()
+    assert not check.locator("pre").is_visible()
+    page.emulate_media(media="print")
+    screenshot(page, "draw-print")
+    for part in (why.locator("dl"), check.locator("pre")):
+        assert part.bounding_box()["height"] > 50
+
+
+def test_unfolded_draw_is_accessible_and_fits(visit, stage, inspect):
+    page = visit(drawn_among_all(stage), viewport=WIDE)
+    open_all(page)
+    inspect(page, "draw-unfolded")
 
 
 def test_results_are_told_apart_in_forced_colours(visit, stage, screenshot):

@@ -173,6 +173,74 @@ def test_tampering_is_named(drawn_poll, tamper, capsys, change, says):
     assert not any("\n" in difference for difference in differences)
 
 
+@pytest.fixture
+def drawn_among_all(conn, drawn_poll):
+    """The same poll with a third draw, among everybody who voted."""
+    queries.freeze_entries(conn, drawn_poll.id, None, actor="test")
+    queries.draw_winner(
+        conn, drawn_poll.id, None, number=3, public_value="4 8 15", reason="For everybody", actor="test"
+    )
+    return drawn_poll
+
+
+def test_poll_drawn_among_everybody_agrees(drawn_among_all, capsys):
+    assert verify(capsys, drawn_among_all) == []
+    call_command("verify_poll", drawn_among_all.slug)
+    assert "13 votes and 3 draws agree" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        # Of a voter who has not chosen the option that was drawn from.
+        (
+            "DELETE FROM polls_vote WHERE voter = 'other'",
+            ["turnout: 13", "entries of everybody who voted: 1 of 13 without a vote"],
+        ),
+        (
+            "INSERT INTO polls_vote (poll_id, voter, choices, cast_at) "
+            "SELECT poll_id, 'stuffed', choices, cast_at FROM polls_vote WHERE voter = 'other'",
+            ["turnout: 13 stored, 14 votes", "entries of everybody who voted: 1 votes without an entry"],
+        ),
+        (
+            "UPDATE polls_vote SET voter = 'x' WHERE voter = 'other'",
+            [
+                "entries of everybody who voted: 1 of 13 without a vote",
+                "entries of everybody who voted: 1 votes without an entry",
+            ],
+        ),
+        (
+            f"UPDATE polls_entries SET hash = {OTHER_HASH} WHERE option_id IS NULL",
+            ["entries of everybody who voted: not those of the hash", "frozen entries ", "draw 3: "],
+        ),
+        (
+            "UPDATE polls_entries SET codes = substr(codes, 33) WHERE option_id IS NULL",
+            ["entries of everybody who voted: not those", "entries of everybody who voted: 1 votes without"],
+        ),
+        ("DELETE FROM polls_entries WHERE option_id IS NULL", ["frozen entries "]),
+        (
+            "UPDATE polls_entries SET option_id = {2} WHERE option_id IS NULL",
+            ["entries of option {2}: 13 of 13 without a vote", "frozen entries "],
+        ),
+        (
+            f"UPDATE polls_draw SET winner = {OTHER_HASH} WHERE number = 3",
+            ["draw 3: winner abababab", "draw 3: otherwise"],
+        ),
+        ("UPDATE polls_draw SET alternates = alternates[2:] WHERE number = 3", ["draw 3: the alternates are not"]),
+        (f"UPDATE polls_draw SET secret = {OTHER_HASH} WHERE number = 3", ["draw 3: the secret is not the one"]),
+        ("UPDATE polls_draw SET option_id = {0} WHERE number = 3", ["draw 3: winner ", "draw 3: otherwise than in"]),
+        ("UPDATE polls_draw SET option_id = NULL WHERE number = 2", ["draw 2: winner ", "draw 2: otherwise than in"]),
+        ("DELETE FROM polls_draw WHERE number = 3", ["draw 3: otherwise than in the trail"]),
+    ],
+)
+def test_tampering_with_a_draw_among_everybody_is_named(drawn_among_all, tamper, capsys, change, says):
+    tamper(change.format(*drawn_among_all.options))
+    differences = verify(capsys, drawn_among_all)
+    for line in says:
+        assert any(line.format(*drawn_among_all.options) in difference for difference in differences), differences
+    assert not any("\n" in difference for difference in differences)
+
+
 def test_content_hash_that_the_database_computes_otherwise_is_named(drawn_poll, capsys, monkeypatch):
     get_content = queries.get_content
     monkeypatch.setattr(

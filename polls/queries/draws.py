@@ -11,20 +11,22 @@ from polls.queries.run import fetch_all
 
 
 class EntriesRow(NamedTuple):
-    """The frozen entries of an option: how many, and the SHA-256 of the file of them."""
+    """The frozen entries of an option, or without one of everybody who voted: how many, and the SHA-256 of the file of
+    them."""
 
-    option_id: int
+    option_id: int | None
     entries: int
     hash: str
     frozen_at: datetime
 
 
 class DrawRow(NamedTuple):
-    """A draw and what it takes to compute it again. `own` is the viewer's entry code, None for who is not in it."""
+    """A draw and what it takes to compute it again. `option` is None where it was among everybody who voted, and `own`,
+    the viewer's entry code, for who is not in it."""
 
     number: int
-    option_id: int
-    option: str
+    option_id: int | None
+    option: str | None
     public_value: str
     reason: str
     commitment: str
@@ -41,17 +43,19 @@ class DrawRow(NamedTuple):
 FREEZE_ENTRIES = """
 WITH actor AS (SELECT set_config('polls.actor', %(actor)s, true))
 INSERT INTO polls_entries (poll_id, option_id)
-SELECT %(poll_id)s, %(option_id)s
+SELECT %(poll_id)s, %(option_id)s::bigint
   FROM actor
  WHERE NOT EXISTS (
-    SELECT FROM polls_entries WHERE poll_id = %(poll_id)s AND option_id = %(option_id)s
+    SELECT FROM polls_entries WHERE poll_id = %(poll_id)s AND option_id IS NOT DISTINCT FROM %(option_id)s
  )
-    ON CONFLICT (poll_id, option_id) DO NOTHING
+    -- Of either unique index: without an option it is polls_entries_once_among_all.
+    ON CONFLICT DO NOTHING
 """
 
 
-def freeze_entries(conn: Connection, poll_id: int, option_id: int, *, actor: str) -> None:
-    """Freeze who has chosen an option of a closed poll; where that is done already, nothing happens.
+def freeze_entries(conn: Connection, poll_id: int, option_id: int | None, *, actor: str) -> None:
+    """Freeze who has chosen an option of a closed poll, or without one who has voted; where that is done already,
+    nothing happens.
 
     Takes seconds for a million entries. Raises the DrawRefused that says why.
     """
@@ -68,18 +72,19 @@ SELECT option_id, octet_length(codes) / 32 AS entries, hash, frozen_at
 
 
 def list_entries(conn: Connection, poll_id: int) -> list[EntriesRow]:
-    """Return what is frozen of a poll: a row for each option, the oldest first. Behind no gate: see get_results."""
+    """Return what is frozen of a poll: a row for each option, and one for everybody who voted, the oldest first. Behind
+    no gate: see get_results."""
     return [EntriesRow(*row) for row in fetch_all(conn, LIST_ENTRIES, poll_id=poll_id)]
 
 
 GET_CODES = """
 SELECT substr(codes, 32 * %(after)s + 1, 32 * %(limit)s) AS codes
   FROM polls_entries
- WHERE poll_id = %(poll_id)s AND option_id = %(option_id)s
+ WHERE poll_id = %(poll_id)s AND option_id IS NOT DISTINCT FROM %(option_id)s
 """
 
 
-def get_codes(conn: Connection, poll_id: int, option_id: int, *, after: int, limit: int) -> bytes:
+def get_codes(conn: Connection, poll_id: int, option_id: int | None, *, after: int, limit: int) -> bytes:
     """Return up to `limit` frozen entry codes after the first `after`: 32 bytes each. Behind no gate."""
     rows = fetch_all(conn, GET_CODES, poll_id=poll_id, option_id=option_id, after=after, limit=limit)
     return bytes(rows[0][0]) if rows else b""
@@ -96,14 +101,15 @@ SELECT %(poll_id)s, %(number)s, %(option_id)s, %(public_value)s, %(reason)s
 def draw_winner(
     conn: Connection,
     poll_id: int,
-    option_id: int,
+    option_id: int | None,
     *,
     number: int,
     public_value: str = "",
     reason: str = "",
     actor: str,
 ) -> None:
-    """Draw a winner among the frozen entries of an option; the database computes who it is.
+    """Draw a winner among the frozen entries of an option, or without one among those of everybody who voted; the
+    database computes who it is.
 
     `number` is one more than that of the latest draw: of two draws at once, one is made and the other raises
     DrawOvertaken. Takes seconds for a million entries. Raises the DrawRefused that says why.
@@ -121,11 +127,12 @@ SELECT number, draw.option_id, option.text::text AS option, public_value, reason
           FROM polls_vote AS vote
          WHERE vote.poll_id = draw.poll_id
            AND voter = ANY (%(voters)s)
-           AND draw.option_id = ANY (choices)
+           AND (draw.option_id IS NULL OR draw.option_id = ANY (choices))
          LIMIT 1) AS own
   FROM polls_draw AS draw
-  JOIN polls_option AS option ON option.id = draw.option_id
-  JOIN polls_entries AS entries ON entries.poll_id = draw.poll_id AND entries.option_id = draw.option_id
+  LEFT JOIN polls_option AS option ON option.id = draw.option_id
+  JOIN polls_entries AS entries
+    ON entries.poll_id = draw.poll_id AND entries.option_id IS NOT DISTINCT FROM draw.option_id
   JOIN polls_secret AS secret ON secret.poll_id = draw.poll_id
  WHERE draw.poll_id = %(poll_id)s
  ORDER BY number
@@ -148,8 +155,22 @@ SELECT polls_entry_code(poll_id, choice, voter) AS code
 
 
 def get_entry_codes(conn: Connection, poll_id: int, voters: Sequence[str]) -> list[str]:
-    """Return what a voter stands under in the draws of a poll: a code for each choice, in the order chosen."""
+    """Return what a voter stands under in the draws among the options: a code for each choice, in the order chosen."""
     return [code for (code,) in fetch_all(conn, GET_ENTRY_CODES, poll_id=poll_id, voters=list(voters))]
+
+
+GET_ENTRY_CODE_AMONG_ALL = """
+SELECT polls_entry_code(poll_id, NULL, voter) AS code
+  FROM polls_vote
+ WHERE poll_id = %(poll_id)s AND voter = ANY (%(voters)s)
+ LIMIT 1
+"""
+
+
+def get_entry_code_among_all(conn: Connection, poll_id: int, voters: Sequence[str]) -> str | None:
+    """Return what a voter stands under in the draws among everybody who voted, None for who has not."""
+    rows = fetch_all(conn, GET_ENTRY_CODE_AMONG_ALL, poll_id=poll_id, voters=list(voters))
+    return rows[0][0] if rows else None
 
 
 GET_SECRET = """
@@ -178,12 +199,15 @@ def get_secret(conn: Connection, slug: str) -> SecretRow:
 
 
 STREAM_VOTERS = """
-SELECT voter FROM polls_vote WHERE poll_id = %(poll_id)s AND %(option_id)s = ANY (choices)
+SELECT voter
+  FROM polls_vote
+ WHERE poll_id = %(poll_id)s AND (%(option_id)s::bigint IS NULL OR %(option_id)s = ANY (choices))
 """
 
 
-def stream_voters(conn: Connection, poll_id: int, option_id: int) -> Iterator[str]:
-    """Yield the voters of an option, a million in a second; holds a cursor, and so needs a transaction."""
+def stream_voters(conn: Connection, poll_id: int, option_id: int | None) -> Iterator[str]:
+    """Yield the voters of an option, or without one all of a poll's, a million in a second; holds a cursor, and so
+    needs a transaction."""
     with conn.cursor("voters") as cursor:
         cursor.itersize = 20_000
         cursor.execute(STREAM_VOTERS, {"poll_id": poll_id, "option_id": option_id})

@@ -79,7 +79,7 @@ class DrawOvertaken(DrawRefused):
 
 
 class NobodyToDraw(DrawRefused):
-    """Nobody has chosen this option, or it is none of this poll."""
+    """Nobody has voted, or chosen this option; or it is none of this poll."""
 
 
 class WrongPublicValue(DrawRefused):

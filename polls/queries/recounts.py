@@ -147,7 +147,7 @@ SELECT 'commitment' FROM said
 SELECT format('frozen entries %%s', details -> 'hash' ->> 1) FROM said
  WHERE action = 'entries added'
    AND NOT EXISTS (SELECT FROM polls_entries WHERE poll_id = %(poll_id)s
-                      AND option_id = (details -> 'option_id' ->> 1)::bigint
+                      AND option_id IS NOT DISTINCT FROM (details -> 'option_id' ->> 1)::bigint
                       AND hash = details -> 'hash' ->> 1)
  UNION ALL
 SELECT format('draw %%s', details -> 'number' ->> 1) FROM said

@@ -15,8 +15,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from polls import draws, queries
-from polls.forms import DrawForm
-from polls.views.common import pool, render_poll, viewer_of
+from polls.forms import EVERYBODY, DrawForm
+from polls.views.common import choices_are_secret, pool, render_poll, viewer_of
 from polls.views.streams import streamed
 
 ENTRIES_A_READ = 10_000
@@ -25,12 +25,14 @@ ENTRIES_A_READ = 10_000
 REFUSALS = frozenset(
     {
         gettext_noop("A winner is drawn after the poll has closed."),
+        gettext_noop("Nobody has voted."),
         gettext_noop("Nobody has chosen this option."),
         gettext_noop("Another draw was made meanwhile."),
         gettext_noop("A draw after the first needs a reason."),
         gettext_noop("A poll has at most 99 draws."),
         gettext_noop("The public value that was announced is missing."),
         gettext_noop("No public value was announced for this poll."),
+        gettext_noop("The entries of everybody who voted are not frozen yet."),
         gettext_noop("The entries of this option are not frozen yet."),
     }
 )
@@ -43,6 +45,7 @@ class Seen(NamedTuple):
     entries: list[queries.EntriesRow]
     draws: list[queries.DrawRow]
     own: list[str]  # entry codes, one for each choice
+    own_among_all: str | None
     visible: bool
     manages: bool
 
@@ -57,12 +60,14 @@ class Seen(NamedTuple):
 def draw_list(request: HttpRequest, slug: str) -> HttpResponse:
     """All draws of a poll, and the entries that are frozen for draws to come."""
     seen = _look(request, slug)
-    texts = {option.id: option.text for option in seen.results.options}
+    texts: dict[int | None, str] = {option.id: option.text for option in seen.results.options}
+    texts[None] = gettext("Everybody who voted")
     context: dict[str, object] = {
         "draws": seen.draws,
         "frozen": [(texts[entries.option_id], entries) for entries in seen.entries],
         # Read by two statements: a vote may have been changed between them.
         "own": list(zip(map(texts.get, seen.results.choices or []), seen.own, strict=False)),
+        "own_among_all": seen.own_among_all,
         "visible": seen.visible,
         "manages": seen.manages and seen.poll.state in ("closed", "archived"),
         "seal": seen.results.seal,
@@ -80,6 +85,7 @@ def draw_page(request: HttpRequest, slug: str, number: int) -> HttpResponse:
         "draw": draw,
         "draws": seen.draws,
         "visible": seen.visible,
+        "manages": seen.manages,
         "won": draw.own == draw.winner,
         "program": draws.program(
             number=draw.number,
@@ -120,9 +126,11 @@ def draw(request: HttpRequest, slug: str) -> HttpResponse:
     seen = _look(request, slug)
     if not seen.manages:
         raise Http404
-    number = seen.results.seal.drawn + 1
     if request.method != "POST":
-        return _form_page(request, seen, DrawForm(seen.results.options, initial={"number": number}))
+        # What is frozen is what will be drawn from, or was and is again; nothing frozen, everybody.
+        option_id = seen.entries[-1].option_id if seen.entries else None
+        initial = {"number": seen.results.seal.drawn + 1, "option": EVERYBODY if option_id is None else str(option_id)}
+        return _form_page(request, seen, DrawForm(seen.results.options, initial=initial))
     form = DrawForm(seen.results.options, request.POST)
     if not form.is_valid():
         return _form_page(request, seen, form, status=422)
@@ -165,6 +173,10 @@ def _form_page(request: HttpRequest, seen: Seen, form: DrawForm, status: int = 2
     context: dict[str, object] = {
         "form": form,
         "rows": [(option, option.id in frozen) for option in seen.results.options],
+        "everybody": EVERYBODY,
+        "everybody_frozen": None in frozen,
+        "voters": seen.results.voters,
+        "counted": seen.results.visible,  # staff may draw where the counts are the owner's alone
         "drawn": seen.results.seal.drawn,
         "closed": seen.poll.state in ("closed", "archived"),
     }
@@ -180,12 +192,17 @@ def _look(request: HttpRequest, slug: str) -> Seen:
             entries = queries.list_entries(conn, results.poll.id)
             drawn = queries.list_draws(conn, results.poll.id, voters=viewer.keys) if entries else []
             own = queries.get_entry_codes(conn, results.poll.id, viewer.keys) if results.choices else []
+            own_among_all = queries.get_entry_code_among_all(conn, results.poll.id, viewer.keys)
     except queries.PollNotFound:
         raise Http404 from None
     if results.poll.state == "draft":
         raise Http404
+    if choices_are_secret(results.poll, viewer):
+        # A code in the draw of an option tells that it was chosen; among everybody it tells no choice.
+        own = []
+        drawn = [draw if draw.option_id is None else draw._replace(own=None) for draw in drawn]
     manages = staff or (viewer.user_id is not None and results.poll.owner_id == viewer.user_id)
-    return Seen(results, entries, drawn, own, results.visible or staff, manages)
+    return Seen(results, entries, drawn, own, own_among_all, results.visible or staff, manages)
 
 
 def _numbered(seen: Seen, number: int) -> queries.DrawRow:

@@ -1,4 +1,4 @@
-"""Draw a winner among the voters of an option."""
+"""Draw a winner among everybody who voted, or among the voters of an option."""
 
 import getpass
 import json
@@ -17,15 +17,23 @@ if TYPE_CHECKING:
 
 class Command(BaseCommand):
     help = (
-        "Draw a winner among the voters of an option of a closed poll; the draw gets a page that shows how to check "
-        "it. Where the poll announces a public value, run this twice: without --public-value before the value is "
-        "known, which freezes the entries, and with it afterwards. "
-        "Example: manage.py draw_winner summer-trip-4f9xk2mzqp 17 --public-value '4 8 15 16 23 42'"
+        "Draw a winner among everybody who voted in a closed poll, or among the voters of one option; the draw gets a "
+        "page that shows how to check it. Where the poll announces a public value, run this twice: without "
+        "--public-value before the value is known, which freezes the entries, and with it afterwards. "
+        "Example, among everybody who voted: manage.py draw_winner summer-trip-4f9xk2mzqp. "
+        "Among those who chose option 17: "
+        "manage.py draw_winner summer-trip-4f9xk2mzqp 17 --public-value '4 8 15 16 23 42'"
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("slug", help="the poll's address, the part after /polls/")
-        parser.add_argument("option_id", type=int, help="the option, as results.json numbers it")
+        parser.add_argument(
+            "option_id",
+            nargs="?",
+            type=int,
+            metavar="OPTION_ID",
+            help="the option, as results.json numbers it; without it, among everybody who voted",
+        )
         parser.add_argument("--public-value", default="", metavar="V", help="the announced value, exactly as published")
         parser.add_argument("--reason", default="", metavar="R", help="why it is drawn again")
         parser.add_argument("--json", action="store_true", help="print the draw as JSON")
@@ -62,7 +70,7 @@ class Command(BaseCommand):
         conn: "Connection",
         *,
         slug: str,
-        option_id: int,
+        option_id: int | None,
         public_value: str,
         reason: str,
         **_: object,
@@ -70,7 +78,7 @@ class Command(BaseCommand):
         """Draw; without a public value where one is announced, only freeze."""
         ballot = queries.get_poll(conn, slug)
         poll, number = ballot.poll, ballot.seal.drawn + 1
-        if option_id not in {option.id for option in ballot.options}:
+        if option_id is not None and option_id not in {option.id for option in ballot.options}:
             raise CommandError(f"{slug} has no option {option_id}: results.json lists them.")
         actor = f"draw_winner, run by {getpass.getuser()}"
         if not public_value:
