@@ -569,3 +569,15 @@ def test_migration_is_not_reversed_where_everybody_is_frozen(conn, closed_poll, 
         migrate("0007")
     assert sql("SELECT id, hash FROM polls_entries") == frozen
     queries.draw_winner(conn, poll.id, None, number=1, actor="test")
+
+
+@pytest.mark.parametrize("page", ["", "results/"])
+def test_voters_are_led_from_the_poll_to_its_latest_draw(ballots, drawn, page):
+    poll, browsers = ballots()
+    path = f"/polls/{poll.slug}/{page}"
+    assert "A winner was drawn" not in text_of(browsers[0].get(path))
+    drawn(poll)
+    drawn(poll, 2, reason="Once more")
+    assert f'<a href="/polls/{poll.slug}/draws/2/">See whether it is you</a>' in text_of(browsers[0].get(path))
+    told = ["your entry has won" in text_of(browser.get(f"/polls/{poll.slug}/draws/2/")) for browser in browsers]
+    assert sorted(told) == [False, False, False, True]

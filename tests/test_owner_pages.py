@@ -380,3 +380,18 @@ def test_pages_are_small_and_have_neither_script_nor_style_in_them(owner, own_po
         page = owner.get(path).content.decode()
         assert len(page) < 30_000
         assert not re.search(r"<script>|<style| style=| on\w+=", page)
+
+
+@pytest.mark.parametrize("page", ["", "results/", "draws/"])
+def test_who_runs_a_poll_gets_from_its_pages_to_where_that_is_done(as_user, own_poll, page):
+    poll = own_poll()
+    shown = {
+        name: f'href="/polls/{poll.slug}/manage/"' in text_of(as_user(name).get(f"/polls/{poll.slug}/{page}"))
+        for name in ("owner", "staff", "stranger", "anonymous")
+    }
+    assert shown == {"owner": True, "staff": True, "stranger": False, "anonymous": False}
+
+
+@pytest.mark.parametrize("page", ["", "results/"])
+def test_poll_of_nobody_is_not_run_by_who_is_not_signed_in(client, make_poll, page):
+    assert "/manage/" not in text_of(client.get(f"/polls/{make_poll(owner_id=None).slug}/{page}"))
