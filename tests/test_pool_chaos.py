@@ -150,6 +150,9 @@ class Chaos:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(
+    sys.gettrace() is not None, reason="under a tracer, Python 3.11 stands still when exceptions are injected"
+)
 def test_chaos_loses_no_slot_exceeds_no_limit_and_stops_nobody(server, monkeypatch):
     print(f"POOL_CHAOS_SEED={SEED}")  # noqa: T201
     monkeypatch.setattr(logging.getLogger("polls.pool"), "disabled", True)
