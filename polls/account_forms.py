@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from django.contrib.auth.forms import UserCreationForm
+from django.contrib.auth.forms import AuthenticationForm, UserCreationForm
 from django.contrib.auth.models import User
 from django.contrib.auth.validators import UnicodeUsernameValidator
 from django.utils.translation import gettext_lazy as _
@@ -24,4 +24,14 @@ class SignUpForm(Base):
         wrong = UnicodeUsernameValidator(message=_("Letters, digits and @ . + - _ only, and no spaces."))
         others = [each for each in username.validators if not isinstance(each, UnicodeUsernameValidator)]
         username.validators = [*others, wrong]
+        self.fields["password2"].help_text = _("The same once more.")
         password.help_text = _("At least 8 characters, not digits alone, and no password that many people use.")
+
+
+class SignInForm(AuthenticationForm):
+    """Django's form, which says what was wrong."""
+
+    error_messages = {
+        **AuthenticationForm.error_messages,
+        "invalid_login": _("Username or password is wrong. Mind capital letters."),
+    }

@@ -217,8 +217,11 @@ class TimesForm(forms.Form):
         if chosen == "at" and not moment and name not in self.errors:
             self.add_error(name, _("Enter a date."))
         elif chosen and chosen != "at" and moment:
-            # One of the two was forgotten, and guessing which would open or close a poll at a wrong time.
-            self.add_error(choice, FORGOTTEN[name])
+            if name in self.changed_data:
+                # One of the two was forgotten, and guessing which would open or close a poll at a wrong time.
+                self.add_error(choice, FORGOTTEN[name])
+            else:  # what stood there is not meant any more
+                self.cleaned_data[name] = None
 
     def times(self) -> queries.Times:
         """Return what was sent, once it is valid."""
@@ -232,6 +235,11 @@ class PollForm(DesignForm, TimesForm):
     """A new poll. `key` makes its address: the same form sent twice is one poll."""
 
     key = forms.CharField(widget=forms.HiddenInput, required=False, initial=new_key)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not self.is_bound:
+            self.fields["title"].widget.attrs["autofocus"] = True
 
     def clean_key(self) -> str:
         key: str = self.cleaned_data["key"]

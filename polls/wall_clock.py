@@ -42,7 +42,6 @@ class WallClockField(forms.Field):
     """
 
     default_error_messages = {
-        "date": _("Enter a date as well."),
         "invalid": _("Enter a date and a time such as 2027-05-01 18:00."),
         "year": _("Enter a year between %(first)s and %(last)s."),
     }
@@ -53,10 +52,8 @@ class WallClockField(forms.Field):
 
     def to_python(self, value: Any) -> datetime | None:
         date, clock = (str(part or "").strip() for part in value)
-        if not date and not clock:
-            return None
         if not date:
-            raise ValidationError(self.error_messages["date"], code="date")
+            return None  # a time alone is no moment; whether there had to be one is for the form to say
         text = f"{date} {clock or self.without_time}"
         if not re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)?", text, re.ASCII):
             raise ValidationError(self.error_messages["invalid"], code="invalid")

@@ -129,3 +129,8 @@ def test_who_wants_to_make_a_poll_is_told_why_to_sign_in(client, transactional_d
     settings.SIGN_UP = False
     assert "/accounts/new/" not in text_of(client.get("/polls/new/", follow=True))
     assert "To make a poll" not in text_of(client.get("/accounts/login/"))
+
+
+def test_wrong_password_is_called_wrong(client, users):
+    page = text_of(client.post("/accounts/login/", {"username": "owner", "password": "no"}))
+    assert "Username or password is wrong." in page

@@ -39,10 +39,10 @@ def test_poll_is_made_by_keyboard_alone_and_voted_in(visit_signed_in, visit, ann
     voter.get_by_label("Coffee").check()
     voter.get_by_role("button", name="Vote").click()
     voter.get_by_text("You voted for Coffee.").wait_for()
-    assert voter.get_by_role("link", name="Run this poll").count() == 0
+    assert voter.get_by_role("link", name="Manage this poll").count() == 0
     page.get_by_role("link", name="See the results").click()
     page.get_by_text("1 person has voted.").wait_for()
-    page.get_by_role("link", name="Run this poll").click()
+    page.get_by_role("link", name="Manage this poll").click()
     page.wait_for_url("**/manage/")
 
 

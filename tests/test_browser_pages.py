@@ -399,11 +399,14 @@ def test_results_are_told_apart_in_forced_colours(visit, stage, screenshot):
     assert page.evaluate(fill) != page.evaluate("getComputedStyle(document.body).backgroundColor")
 
 
+@pytest.mark.parametrize("options", [6, 10, 16])
 @pytest.mark.parametrize("size", [(1280, 800), (1920, 1080), (3840, 2160)])
-def test_wall_fills_a_wall_and_needs_no_scrolling(visit, stage, screenshot, size):
+def test_wall_fills_a_wall_and_needs_no_scrolling(visit, stage, screenshot, size, options):
     width, height = size
-    page = visit(wall(stage.poll(SIX, votes=(30, 50, 20))), viewport={"width": width, "height": height})
-    screenshot(page, f"wall-{width}")
+    texts = [*SIX, *(f"Another idea, number {number}" for number in range(7, options + 1))]
+    poll = stage.poll(texts, votes=(30, 50, 20), title="Where shall we have the summer party of our club this year?")
+    page = visit(wall(poll), viewport={"width": width, "height": height})
+    screenshot(page, f"wall-{width}-{options}")
     assert page.evaluate("document.documentElement.scrollHeight") <= height
     assert page.locator(".wall #live").bounding_box()["width"] > 0.5 * width
     # A camera reads the code from the other end of the room.

@@ -511,7 +511,7 @@ def test_voter_sees_whether_it_is_them(make_poll, conn, sql, drawn):
         assert code in text_of(browser.get(f"/polls/{poll.slug}/draws/"))
         page = text_of(browser.get(f"/polls/{poll.slug}/draws/1/"))
         assert ("This is you: your entry has won." in page) == (code == draw.winner)
-        assert ("You are an alternate" in page) == (code in draw.alternates)
+        assert ("of the alternates." in page) == (code in draw.alternates)
     assert "you" not in re.findall(r'class="state".*', text_of(Client().get(f"/polls/{poll.slug}/draws/1/")))
 
 

@@ -167,6 +167,27 @@ def test_open_poll_keeps_its_opening_when_its_closing_is_set(owner, own_poll, sq
     assert sql("SELECT closes_at FROM polls_poll") == [(LATER,)]
 
 
+@pytest.mark.parametrize("left", ["date and time", "time"])
+def test_closing_that_was_set_is_taken_out_by_its_choice_alone(owner, own_poll, sql, left):
+    poll = own_poll()
+    path = f"/polls/{poll.slug}/times/"
+    owner.post(path, times(opens="now", closes_at=wall(LATER)))
+    page = filled(text_of(owner.get(path)))
+    assert (page["closes"], page["closes_at_0"]) == ("at", f"{LATER:%Y-%m-%d}")
+    sent_back = {**page, "time_zone": "UTC", "closes": "never"}
+    assert owner.post(path, sent_back if left != "time" else {**sent_back, "closes_at_0": ""}).status_code == 303
+    assert sql("SELECT closes_at FROM polls_poll") == [(None,)]
+
+
+def test_another_closing_beside_the_choice_of_none_is_asked_about(owner, own_poll, sql):
+    poll = own_poll()
+    path = f"/polls/{poll.slug}/times/"
+    owner.post(path, times(opens="now", closes_at=wall(LATER)))
+    later = times(opens="now", closes_at=wall(LATER + timedelta(days=1)), closes="never")
+    assert "You entered a time to close." in text_of(owner.post(path, later))
+    assert sql("SELECT closes_at FROM polls_poll") == [(LATER,)]
+
+
 def test_poll_with_votes_is_extended_and_its_opening_is_not_asked_for(owner, own_poll, sql, vote):
     poll = own_poll(closes_in="1 hour")
     vote(poll, "ann", poll.options[:1])

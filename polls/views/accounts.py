@@ -13,13 +13,15 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
 from polls import limits
-from polls.account_forms import SignUpForm
+from polls.account_forms import SignInForm, SignUpForm
 from polls.views.limited import too_many_requests
 
 
 def sign_in(request: HttpRequest) -> HttpResponseBase:
     """Django's page, which offers to make an account where that is allowed."""
-    view = LoginView.as_view(redirect_authenticated_user=True, extra_context={"sign_up": settings.SIGN_UP})
+    view = LoginView.as_view(
+        authentication_form=SignInForm, redirect_authenticated_user=True, extra_context={"sign_up": settings.SIGN_UP}
+    )
     return view(request)
 
 

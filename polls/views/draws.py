@@ -87,6 +87,7 @@ def draw_page(request: HttpRequest, slug: str, number: int) -> HttpResponse:
         "visible": seen.visible,
         "manages": seen.manages,
         "won": draw.own == draw.winner,
+        "place": draw.alternates.index(draw.own) + 1 if draw.own in draw.alternates else 0,
         "program": draws.program(
             number=draw.number,
             commitment=draw.commitment,
