@@ -399,7 +399,7 @@ def test_results_are_told_apart_in_forced_colours(visit, stage, screenshot):
     assert page.evaluate(fill) != page.evaluate("getComputedStyle(document.body).backgroundColor")
 
 
-@pytest.mark.parametrize("options", [6, 10, 16])
+@pytest.mark.parametrize("options", [6, 7, 12, 16])
 @pytest.mark.parametrize("size", [(1280, 800), (1920, 1080), (3840, 2160)])
 def test_wall_fills_a_wall_and_needs_no_scrolling(visit, stage, screenshot, size, options):
     width, height = size

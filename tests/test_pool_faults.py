@@ -164,6 +164,7 @@ def borrow_first(pool):
     borrow_and_return(pool)
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # from a line of a destructor
 @pytest.mark.parametrize(
     "action", [borrow_and_return, borrow_and_leave_a_transaction, borrow_in_a_block, borrow_stale, borrow_first]
 )

@@ -1,6 +1,7 @@
 """pool_status: what an operator sees of the running site, from beside it."""
 
 import contextlib
+import http.client
 import json
 import os
 import pty
@@ -60,7 +61,7 @@ def load(address, clients=8):
 
     def ask():
         while not ended.is_set():
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, http.client.HTTPException):  # a worker may be killed as it answers
                 Browser(address).get("/")
 
     threads = [threading.Thread(target=ask) for _ in range(clients)]

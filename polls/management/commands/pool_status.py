@@ -97,11 +97,12 @@ class Command(BaseCommand):
             return
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         numeric = [all(NUMERIC.fullmatch(cell) for cell in column[1:]) for column in zip(*rows, strict=True)]
+        across = shutil.get_terminal_size().columns or 80  # Python 3.10 tells 0 of a terminal that does not know
         for number, row in enumerate(rows):
             cells = [
                 cell.rjust(width) if right else cell.ljust(width)
                 for cell, width, right in zip(row, widths, numeric, strict=True)
             ]
-            line = "  ".join(cells).rstrip()[: shutil.get_terminal_size().columns]  # whole in a pipe, and in JSON
+            line = "  ".join(cells).rstrip()[:across]  # whole in a pipe, and in JSON
             self.stdout.write(line if number else self.style.MIGRATE_HEADING(line))
         self.stdout.write("")
