@@ -815,3 +815,8 @@ def test_browser_shared_by_two_shows_the_vote_of_the_last_only(conn, poll):
         follow(token, browser).post(f"/polls/{poll.slug}/", {"choices": poll.options[choice]})
     assert "Option 2</bdi></strong>." in text_of(browser.get(f"/polls/{poll.slug}/"))
     assert "You voted for" not in text_of(follow(ann, browser).get(f"/polls/{poll.slug}/"))
+
+
+def test_nobody_is_invited_to_a_poll_that_is_not_there(conn):
+    with pytest.raises(queries.PollNotFound):
+        queries.make_invites(conn, "nowhere", MANAGER, [("ann", "0" * 64)])
