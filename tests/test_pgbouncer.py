@@ -35,7 +35,7 @@ class Bouncer:
         password = f" password='{database['PASSWORD']}'" if database["PASSWORD"] else ""
         self.config = folder / "pgbouncer.ini"
         self.config.write_text(
-            f"[databases]\nbehind = host={database['HOST']} port={database['PORT']} dbname={database['NAME']} "
+            f"[databases]\nbehind = host='{database['HOST']}' port={database['PORT']} dbname={database['NAME']} "
             f"user={self.user}{password}\n"
             f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {self.port}\nunix_socket_dir =\nauth_type = any\n"
             f"pool_mode = transaction\ndefault_pool_size = {SIZE}\nserver_reset_query =\n"
@@ -62,9 +62,11 @@ class Bouncer:
 @pytest.fixture
 def bouncer(transactional_db, tmp_path_factory):
     bouncer = Bouncer(tmp_path_factory.mktemp("bouncer"))
-    bouncer.start()
-    yield bouncer
-    bouncer.stop()
+    try:
+        bouncer.start()
+        yield bouncer
+    finally:
+        bouncer.stop()
 
 
 def test_forty_people_vote_through_two_connections(bouncer, make_poll, sql):
