@@ -404,7 +404,7 @@ def test_a_server_that_is_down(tmp_path):
 
 
 def test_several_servers_that_are_down(tmp_path):
-    said = one_line(manage("migrate", "--skip-checks", folder=tmp_path, url="postgres://127.0.0.1:1,127.0.0.1:2/d"))
+    said = one_line(manage("migrate", "--skip-checks", folder=tmp_path, url="postgres://u@127.0.0.1:1,127.0.0.1:2/d"))
     assert "port 1 failed" in said
     assert "port 2 failed" in said
 
