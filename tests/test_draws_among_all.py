@@ -398,6 +398,14 @@ def test_winner_is_shown_as_a_code_whose_beginning_stands_out(client, closed_pol
     assert f"<p><code><strong>{winner[:8]}</strong>{winner[8:]}</code></p>" in page
 
 
+def test_draw_on_paper_names_its_address(client, closed_poll, drawn):
+    poll = closed_poll()
+    drawn(poll)
+    assert f"Check this sheet at http://testserver/polls/{poll.slug}/draws/1/" in text_of(
+        client.get(f"/polls/{poll.slug}/draws/1/")
+    )
+
+
 @pytest.mark.parametrize("name", ["owner", "staff", "stranger", "anonymous"])
 def test_who_runs_the_poll_is_told_how_the_winner_learns_of_it(as_user, users, closed_poll, drawn, name):
     poll = closed_poll(owner_id=users["owner"].pk)
