@@ -49,6 +49,11 @@ def entries_file(entries: Sequence[str]) -> bytes:
     return "".join(f"{entry}\n" for entry in entries).encode()
 
 
+def unpacked(codes: bytes) -> list[str]:
+    """Return the entries that the database keeps as 32 bytes each."""
+    return [codes[start : start + 32].hex() for start in range(0, len(codes), 32)]
+
+
 def hash_again(link: bytes, times: int) -> bytes:
     """Return the link of a chain of hashes that comes so many times after this one."""
     for _ in range(times):

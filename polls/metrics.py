@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 
 from polls import queries
 from polls.pool import PoolTimeout, TooManyRequests
-from polls.processes import ProcessStatus
+from polls.processes import ProcessStatus, in_use
 
 LABELS: Final = ("db_client_connection_pool_name", "role", "pid")
 FIRST_BITS, LAST_BITS = 13, 35  # buckets from 8 µs to 34 s, each twice the one before
@@ -107,7 +107,7 @@ class _Host(Collector):
         most = GaugeMetricFamily("db_client_connection_max", "Connections allowed (maxconn)", labels=LABELS)
         for process, labels in self._processes:
             stats = process["stats"]
-            used = sum(row["held_ms"] is not None for row in process["connections"])
+            used = in_use(process)
             count.add_metric([*labels, "used"], used)
             count.add_metric([*labels, "idle"], stats["pool_available"])
             pending.add_metric(labels, stats["requests_waiting"])

@@ -97,6 +97,11 @@ def _files(folder: Path) -> Iterator[Path]:
                 yield path
 
 
+def in_use(status: ProcessStatus) -> int:
+    """Return how many connections callers of a process hold."""
+    return sum(row["held_ms"] is not None for row in status["connections"])
+
+
 def history(processes: Sequence[ProcessStatus], now_s: float, samples: int) -> list[Sample]:
     """Return the last `samples` of all processes together, the oldest first; where nobody has any, zeros."""
     latest = int(now_s // SAMPLE_SECONDS)

@@ -22,7 +22,7 @@ from django.conf import settings
 
 from polls import metrics
 from polls.pool import ConnectionPool
-from polls.processes import FORMAT, SAMPLE_SECONDS, ProcessStatus, Sample, birth, read
+from polls.processes import FORMAT, SAMPLE_SECONDS, ProcessStatus, Sample, birth, in_use, read
 
 logger = logging.getLogger("polls.publishing")
 
@@ -133,8 +133,7 @@ class Publisher:
         if not self._history or self._history[-1]["slot"] != slot:
             self._history.append({"slot": slot, "in_use": 0, "waiting": 0})
         latest = self._history[-1]
-        in_use = sum(row["held_ms"] is not None for row in status["connections"])
-        latest["in_use"] = max(latest["in_use"], in_use)
+        latest["in_use"] = max(latest["in_use"], in_use(status))
         latest["waiting"] = max(latest["waiting"], status["stats"]["requests_waiting"])
 
 

@@ -5,6 +5,7 @@ from typing import Final
 
 from django.conf import settings
 
+from polls.processes import in_use
 from polls.status import Report
 
 Rows = Sequence[Sequence[str]]
@@ -20,7 +21,6 @@ def process_rows(report: Report) -> Rows:
     rows = [list(PROCESS_HEAD)]
     for process in report.processes:
         stats = process["stats"]
-        held = sum(row["held_ms"] is not None for row in process["connections"])
         waiting = stats["requests_waiting"]
         since_s = process["last_error_s"]
         rows.append(
@@ -29,7 +29,7 @@ def process_rows(report: Report) -> Rows:
                 str(process["pid"]),
                 str(stats["pool_min"]),
                 str(stats["pool_max"]),
-                str(held),
+                str(in_use(process)),
                 str(stats["pool_available"]),
                 str(waiting),
                 duration(stats["oldest_wait_ms"] / 1e3) if waiting else "-",

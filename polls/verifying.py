@@ -129,7 +129,7 @@ def _draw(root: bytes, draw: queries.DrawRow, entries: list[str]) -> Iterator[st
 def _frozen_codes(conn: "Connection", poll_id: int, option_id: int | None) -> list[str]:
     codes: list[str] = []
     while part := queries.get_codes(conn, poll_id, option_id, after=len(codes), limit=CODES_A_READ):
-        codes += (part[start : start + 32].hex() for start in range(0, len(part), 32))
+        codes += draws.unpacked(part)
     return codes
 
 

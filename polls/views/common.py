@@ -1,5 +1,6 @@
 """What the views share: the pool, and who is asking."""
 
+from functools import partial
 from typing import NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -69,6 +70,8 @@ def render_poll(
     """Render a page of a poll, with times in the poll's zone."""
     context = {
         "poll": poll,
+        # For templates that ask: a page that does not asks the ORM nothing.
+        "may_manage": partial(may_manage, request, poll),
         "origin": request.build_absolute_uri("/")[:-1],
         "short_url": request.build_absolute_uri(reverse("short", args=[code_of(poll.slug)])),
         **context,
@@ -80,6 +83,12 @@ def render_poll(
 def code_of(slug: str) -> str:
     """Return the random part of a poll's address: enough to find it."""
     return slug[-10:]
+
+
+def may_manage(request: HttpRequest, poll: queries.PollRow) -> bool:
+    """Whether who asks runs this poll: its owner and staff do."""
+    user = request.user
+    return user.is_staff or (user.pk is not None and user.pk == poll.owner_id)
 
 
 def when_visible(poll: queries.PollRow) -> str:
@@ -117,8 +126,8 @@ def texts_of(
     return [texts[choice] for choice in choices]
 
 
-def see_other(view: str, slug: str) -> HttpResponse:
-    """Redirect with 303: whatever was sent, the browser now asks with GET."""
-    response = redirect(view, slug)
+def see_other(to: str, *arguments: object) -> HttpResponse:
+    """Redirect with 303 to a view or an address: whatever was sent, the browser now asks with GET."""
+    response = redirect(to, *arguments)
     response.status_code = 303
     return response

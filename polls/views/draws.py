@@ -9,14 +9,13 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import redirect
 from django.utils.translation import gettext, gettext_noop
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from polls import draws, queries
 from polls.forms import EVERYBODY, DrawForm
-from polls.views.common import choices_are_secret, pool, render_poll, viewer_of
+from polls.views.common import choices_are_secret, may_manage, pool, render_poll, see_other, viewer_of
 from polls.views.streams import streamed
 
 ENTRIES_A_READ = 10_000
@@ -142,9 +141,7 @@ def draw(request: HttpRequest, slug: str) -> HttpResponse:
         form.add_error(None, gettext(said))
         overtaken = isinstance(refusal, queries.DrawOvertaken)
         return _form_page(request, seen, form, status=409 if overtaken else 422)
-    response = redirect("draw", slug, form.cleaned_data["number"]) if drawn else redirect("draws", slug)
-    response.status_code = 303
-    return response
+    return see_other("draw", slug, form.cleaned_data["number"]) if drawn else see_other("draws", slug)
 
 
 def _draw(poll: queries.PollRow, form: DrawForm, actor: str) -> bool:
@@ -186,14 +183,15 @@ def _form_page(request: HttpRequest, seen: Seen, form: DrawForm, status: int = 2
 
 def _look(request: HttpRequest, slug: str) -> Seen:
     viewer = viewer_of(request, slug)
-    staff = request.user.is_staff
     try:
         with pool().connection(autocommit=True) as conn:
             results = queries.get_results(conn, slug, voters=viewer.keys, viewer_id=viewer.user_id)
             entries = queries.list_entries(conn, results.poll.id)
             drawn = queries.list_draws(conn, results.poll.id, voters=viewer.keys) if entries else []
-            own = queries.get_entry_codes(conn, results.poll.id, viewer.keys) if results.choices else []
-            own_among_all = queries.get_entry_code_among_all(conn, results.poll.id, viewer.keys)
+            own, own_among_all = [], None
+            if results.choices:
+                own = queries.get_entry_codes(conn, results.poll.id, viewer.keys)
+                own_among_all = queries.get_entry_code_among_all(conn, results.poll.id, viewer.keys)
     except queries.PollNotFound:
         raise Http404 from None
     if results.poll.state == "draft":
@@ -202,8 +200,8 @@ def _look(request: HttpRequest, slug: str) -> Seen:
         # A code in the draw of an option tells that it was chosen; among everybody it tells no choice.
         own = []
         drawn = [draw if draw.option_id is None else draw._replace(own=None) for draw in drawn]
-    manages = staff or (viewer.user_id is not None and results.poll.owner_id == viewer.user_id)
-    return Seen(results, entries, drawn, own, own_among_all, results.visible or staff, manages)
+    manages = may_manage(request, results.poll)
+    return Seen(results, entries, drawn, own, own_among_all, results.visible or request.user.is_staff, manages)
 
 
 def _numbered(seen: Seen, number: int) -> queries.DrawRow:
@@ -218,4 +216,4 @@ def _entries_file(poll_id: int, draw: queries.DrawRow) -> Iterator[bytes]:
     for after in range(0, draw.entries, ENTRIES_A_READ):
         with pool().connection(autocommit=True) as conn:
             codes = queries.get_codes(conn, poll_id, draw.option_id, after=after, limit=ENTRIES_A_READ)
-        yield draws.entries_file([codes[start : start + 32].hex() for start in range(0, len(codes), 32)])
+        yield draws.entries_file(draws.unpacked(codes))

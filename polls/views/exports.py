@@ -9,7 +9,7 @@ from django.views.decorators.http import require_safe
 
 from polls import queries
 from polls.spreadsheets import csv_parts
-from polls.views.common import pool
+from polls.views.common import may_manage, pool
 from polls.views.streams import streamed
 
 VOTES_A_READ = 5000
@@ -81,7 +81,7 @@ def _reads(poll_id: int) -> Iterator[list[queries.VoteRow]]:
 
 
 def _managed(request: HttpRequest, slug: str) -> queries.Results:
-    viewer_id, staff = request.user.pk, request.user.is_staff
+    viewer_id = request.user.pk
     if viewer_id is None:
         raise Http404
     try:
@@ -89,7 +89,7 @@ def _managed(request: HttpRequest, slug: str) -> queries.Results:
             results = queries.get_results(conn, slug, viewer_id=viewer_id)
     except queries.PollNotFound:
         raise Http404 from None
-    if not staff and results.poll.owner_id != viewer_id:
+    if not may_manage(request, results.poll):
         raise Http404
     return results
 

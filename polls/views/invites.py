@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import render
 from django.urls import reverse
 from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from polls import invites, queries, voters
 from polls.forms import InviteForm, SearchForm
 from polls.spreadsheets import csv_parts
-from polls.views.common import pool
+from polls.views.common import pool, see_other
 from polls.views.managers import for_managers
 
 INVITES_PER_PAGE = 100
@@ -126,9 +126,7 @@ def revoke(request: HttpRequest, manager: queries.Manager, slug: str, invite_id:
     """Make a link worthless."""
     with pool().connection(autocommit=True) as conn:
         queries.revoke_invite(conn, slug, manager, invite_id)
-    response = redirect(f"{reverse('invites', args=[slug])}?{request.GET.urlencode()}#invite-{invite_id}")
-    response.status_code = 303
-    return response
+    return see_other(f"{reverse('invites', args=[slug])}?{request.GET.urlencode()}#invite-{invite_id}")
 
 
 @require_POST

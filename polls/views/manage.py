@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -106,9 +106,7 @@ def delete(request: HttpRequest, manager: queries.Manager, slug: str) -> HttpRes
                 return see_other("manage", slug)
     if request.method == "POST":
         messages.success(request, _("The poll is deleted."))
-        response = redirect("my-polls")
-        response.status_code = 303
-        return response
+        return see_other("my-polls")
     if managed.voters:
         return see_other("manage", slug)
     return render(request, "polls/delete.html", {"poll": managed.poll})
