@@ -9,14 +9,14 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pollsite.settings")
     from django.core.management import execute_from_command_line
 
-    from pollsite.postgres.complaints import EXPECTED, complaint
+    from pollsite.postgres.error_messages import EXPECTED, one_line_message
 
     try:
         execute_from_command_line(sys.argv)
     except EXPECTED as error:
         if "--traceback" in sys.argv:
             raise
-        sys.exit(complaint(error))
+        sys.exit(one_line_message(error))
     except KeyboardInterrupt:
         sys.exit(130)  # as shells say of a program that Ctrl-C ended
 

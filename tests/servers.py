@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import psycopg2
 
-from pollsite.embedded import binaries, unprivileged
+from pollsite.embedded.programs import binaries, unprivileged
 
 
 def wait_until(true: Callable[[], Any], timeout: float = 10.0) -> Any:

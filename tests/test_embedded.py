@@ -15,9 +15,10 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from pollsite import embedded
-from pollsite.embedded import EmbeddedServer, EmbeddedServerError
-from pollsite.postgres import programs
+from pollsite.embedded import programs
+from pollsite.embedded import server as embedded
+from pollsite.embedded.programs import EmbeddedServerError
+from pollsite.embedded.server import EmbeddedServer
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PACKAGES = str(Path(psycopg2.__file__).resolve().parent.parent)
@@ -27,7 +28,7 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become som
 HOLD = """
 import sys
 from pathlib import Path
-from pollsite.embedded import EmbeddedServer
+from pollsite.embedded.server import EmbeddedServer
 server = EmbeddedServer(Path(sys.argv[1]))
 """
 HOLD_START = HOLD + "print(server.start(), flush=True)\n"
@@ -455,7 +456,7 @@ def somebody():
                 test = [
                     python,
                     "-c",
-                    "from pollsite.embedded import binaries; open(binaries() / 'postgres', 'rb').close()",
+                    "from pollsite.embedded.programs import binaries; open(binaries() / 'postgres', 'rb').close()",
                 ]
                 with contextlib.suppress(OSError, subprocess.CalledProcessError):
                     subprocess.run(test, cwd=CHECKOUT, stderr=subprocess.DEVNULL, check=True, **who)
@@ -536,7 +537,7 @@ def test_a_user_that_postgresql_cannot_run_as_is_told(monkeypatch):
     monkeypatch.setattr(programs, "_namespace_serves", lambda *args: False)
     monkeypatch.setattr(os, "geteuid", lambda: NAMELESS)
     with pytest.raises(EmbeddedServerError, match="user id 54321 in a folder: give that id a line in /etc/passwd"):
-        embedded.unprivileged(["postgres"])
+        programs.unprivileged(["postgres"])
 
 
 @as_root
@@ -629,7 +630,7 @@ def test_a_python_without_the_binaries(tmp_path, monkeypatch):
 
 def complaint_of_binaries() -> str:
     with pytest.raises(EmbeddedServerError) as caught:
-        embedded.binaries()
+        programs.binaries()
     return str(caught.value)
 
 

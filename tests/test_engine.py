@@ -19,10 +19,12 @@ from django.db.utils import OperationalError
 from psycopg2.extensions import STATUS_READY
 from psycopg2.extensions import connection as Psycopg2Connection
 
-from pollsite.embedded import EmbeddedServer, EmbeddedServerError, binaries, unprivileged
-from pollsite.postgres import base, programs
+from pollsite.embedded import programs
+from pollsite.embedded.programs import EmbeddedServerError, binaries, unprivileged
+from pollsite.embedded.server import EmbeddedServer
+from pollsite.postgres import base
 from pollsite.postgres.base import DatabaseWrapper
-from pollsite.postgres.complaints import complaint
+from pollsite.postgres.error_messages import one_line_message
 from pollsite.postgres.url import database_settings
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -300,7 +302,7 @@ def test_connect_psycopg2_makes_no_round_trip_where_the_server_is_in_utc(here, m
 
 def test_connect_psycopg2_holds_a_server_that_runs_already(tmp_path):
     folder = tmp_path / "postgres"
-    start = "import os, sys; from pathlib import Path; from pollsite.embedded import EmbeddedServer;"
+    start = "import os, sys; from pathlib import Path; from pollsite.embedded.server import EmbeddedServer;"
     start += "server = EmbeddedServer(Path(sys.argv[1])); server.start();"
 
     def run(then: str) -> None:
@@ -439,7 +441,7 @@ def test_the_whole_traceback_is_there_for_who_asks(tmp_path):
 
 
 def test_an_error_without_advice_is_said_as_it_is():
-    assert complaint(OperationalError("deadlock detected\nDETAIL:  two")) == (
+    assert one_line_message(OperationalError("deadlock detected\nDETAIL:  two")) == (
         "The database cannot be used: deadlock detected; DETAIL:  two."
     )
 

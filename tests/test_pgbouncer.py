@@ -11,7 +11,7 @@ import pytest
 from django.db import connection
 
 from polls.pool import ConnectionPool
-from pollsite.embedded import unprivileged
+from pollsite.embedded.programs import unprivileged
 from tests.servers import wait_until
 from tests.site import Browser, serve
 

@@ -9,7 +9,8 @@ import psycopg2
 from django.db.backends.postgresql import base
 from psycopg2.extensions import connection as Psycopg2Connection
 
-from pollsite.embedded import EmbeddedServer, EmbeddedServerError
+from pollsite.embedded.programs import EmbeddedServerError
+from pollsite.embedded.server import EmbeddedServer
 from pollsite.postgres.client import DatabaseClient
 from pollsite.postgres.creation import DatabaseCreation
 

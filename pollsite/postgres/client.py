@@ -6,7 +6,8 @@ from typing import Any
 
 from django.db.backends.postgresql.client import DatabaseClient as PostgreSQLClient
 
-from pollsite.embedded import EmbeddedServer, binaries
+from pollsite.embedded.programs import binaries
+from pollsite.embedded.server import EmbeddedServer
 
 
 class DatabaseClient(PostgreSQLClient):

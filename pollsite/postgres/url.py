@@ -12,7 +12,7 @@ import psycopg2
 from django.core.exceptions import ImproperlyConfigured
 from psycopg2.extensions import make_dsn
 
-from pollsite import embedded
+from pollsite.embedded import server as embedded
 
 ENGINE = "pollsite.postgres"
 SCHEMES = ("postgres", "postgresql", "pgsql", "psql")

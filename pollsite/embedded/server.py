@@ -26,9 +26,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from pollsite.postgres.programs import MAJOR, EmbeddedServerError, binaries, last_words, run, unprivileged
-
-__all__ = ["DATABASE", "PORT", "ROLE", "EmbeddedServer", "EmbeddedServerError", "binaries", "unprivileged"]
+from pollsite.embedded.programs import MAJOR, EmbeddedServerError, last_words, run
 
 ROLE = DATABASE = "pollsite"
 PORT = "5432"  # part of the socket's file name; nothing listens on TCP

@@ -4,7 +4,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db.utils import OperationalError
 from psycopg2 import OperationalError as Psycopg2OperationalError
 
-from pollsite.embedded import EmbeddedServerError
+from pollsite.embedded.programs import EmbeddedServerError
 
 EXPECTED = (ImproperlyConfigured, EmbeddedServerError, OperationalError, Psycopg2OperationalError)
 
@@ -21,7 +21,7 @@ ADVICE = {
 }
 
 
-def complaint(error: BaseException) -> str:
+def one_line_message(error: BaseException) -> str:
     """Return one line that says what is wrong and what to do; `error` is one of EXPECTED."""
     # A host with several addresses, and several hosts, have a line each.
     lines = dict.fromkeys(line.strip() for line in str(error).splitlines())
