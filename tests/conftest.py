@@ -13,7 +13,7 @@ from polls import limits
 from polls.apps import connect
 
 # Imported by test modules before they name it as their plugin.
-pytest.register_assert_rewrite("tests.owner_fixtures")
+pytest.register_assert_rewrite("tests.support.owners")
 
 
 class MadePoll(NamedTuple):

@@ -9,7 +9,7 @@ from django.db import IntegrityError
 from polls import limits
 from tests.test_pages import text_of
 
-pytest_plugins = ("tests.owner_fixtures",)
+pytest_plugins = ("tests.support.owners",)
 
 PASSWORD = "correct horse battery"
 

@@ -8,7 +8,7 @@ from django.db import connection
 from polls import queries
 from polls.admin.polls import STATE
 from polls.models import Option, Poll
-from tests.servers import wait_until
+from tests.support.servers import wait_until
 
 
 @pytest.fixture

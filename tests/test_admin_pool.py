@@ -7,7 +7,7 @@ from django.contrib.auth.models import Permission
 
 from polls.admin.pool import chart
 from polls.publishing import Publisher, describe
-from tests.servers import in_thread, wait_until
+from tests.support.servers import in_thread, wait_until
 
 PAGE = "/admin/polls/pool/"
 

@@ -10,7 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
 
 from polls.apps import PollsConfig
-from tests.site import BASE_DIR
+from tests.support.site import BASE_DIR
 
 
 def run_python(code, *, unset=(), **environment):

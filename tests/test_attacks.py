@@ -8,8 +8,8 @@ import pytest
 from django.test import Client
 
 from polls import limits
-from tests.servers import Server, wait_until
-from tests.site import Browser, run_manage, serve
+from tests.support.servers import Server, wait_until
+from tests.support.site import Browser, run_manage, serve
 from tests.test_admin import poll_form
 from tests.test_pages import text_of, votes
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.owner_fixtures import LATER
+from tests.support.owners import LATER
 
-pytest_plugins = ("tests.browser_fixtures",)
+pytest_plugins = ("tests.support.browser",)
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 SOON = LATER.date()

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pytest
 from django.template.loader import render_to_string
 
-pytest_plugins = ("tests.browser_fixtures",)
+pytest_plugins = ("tests.support.browser",)
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 LONG = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft " * 2

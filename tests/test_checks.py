@@ -9,7 +9,7 @@ from django.core.checks import run_checks
 from django.db import connection
 
 from polls import checks
-from tests.site import BASE_DIR, database_url
+from tests.support.site import BASE_DIR, database_url
 
 
 def found(**options):

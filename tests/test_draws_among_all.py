@@ -17,7 +17,7 @@ from tests.test_draws import in_thread, program_of, run, wait_until_somebody_wai
 from tests.test_invites import follow, invite
 from tests.test_pages import text_of
 
-pytest_plugins = ("tests.owner_fixtures",)
+pytest_plugins = ("tests.support.owners",)
 
 FREEZE = "INSERT INTO polls_entries (poll_id) VALUES (%s)"
 DRAW = "INSERT INTO polls_draw (poll_id, number) VALUES (%s, 1)"

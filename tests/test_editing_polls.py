@@ -7,10 +7,10 @@ import pytest
 from django.db import connection
 
 from polls import queries
-from tests.owner_fixtures import LATER, actors, filled, options_of, sent, state_of, times, wall
+from tests.support.owners import LATER, actors, filled, options_of, sent, state_of, times, wall
 from tests.test_pages import text_of
 
-pytest_plugins = ("tests.owner_fixtures",)
+pytest_plugins = ("tests.support.owners",)
 
 
 def test_poll_without_votes_is_edited_and_kept_options_keep_their_ids(owner, own_poll, sql):

@@ -11,8 +11,8 @@ from django.db import connection
 from django.test import Client
 
 from polls.pool import PoolTimeout
-from tests.servers import Server, in_thread, wait_until
-from tests.site import Browser, serve
+from tests.support.servers import Server, in_thread, wait_until
+from tests.support.site import Browser, serve
 
 
 @pytest.fixture

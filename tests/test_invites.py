@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 
 from polls import invites, queries, voters
 from polls.views.invitation import invited
-from tests.site import Browser, serve
+from tests.support.site import Browser, serve
 from tests.test_pages import text_of, votes
 
 MANAGER = queries.Manager(0, True, "staff")

@@ -10,10 +10,10 @@ from django.core.exceptions import ValidationError
 from django.test import Client
 
 from polls import option_lines, queries, wall_clock
-from tests.owner_fixtures import LATER, actors, filled, options_of, sent, wall
+from tests.support.owners import LATER, actors, filled, options_of, sent, wall
 from tests.test_pages import text_of
 
-pytest_plugins = ("tests.owner_fixtures",)
+pytest_plugins = ("tests.support.owners",)
 
 
 def test_question_and_options_are_enough(owner, sql, users):

@@ -11,8 +11,8 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from polls import metrics, processes, queries
 from polls.pool import PoolTimeout
 from polls.publishing import Publisher, describe
-from tests.servers import in_thread, wait_until
-from tests.site import Browser, serve
+from tests.support.servers import in_thread, wait_until
+from tests.support.site import Browser, serve
 from tests.test_pool_status import both_workers, front_page_stuck, load
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"

@@ -5,10 +5,10 @@ import re
 import pytest
 
 from polls import queries, trail
-from tests.owner_fixtures import LATER, actors, options_of, sent, state_of, times, wall
+from tests.support.owners import LATER, actors, options_of, sent, state_of, times, wall
 from tests.test_pages import text_of
 
-pytest_plugins = ("tests.owner_fixtures",)
+pytest_plugins = ("tests.support.owners",)
 
 DESIGN = queries.Design("Mine", "", ["A", "B"], "link", True, True, True, 1, 2, "owner", True, "")
 

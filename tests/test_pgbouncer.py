@@ -12,8 +12,8 @@ from django.db import connection
 
 from polls.pool import ConnectionPool
 from pollsite.embedded.programs import unprivileged
-from tests.servers import wait_until
-from tests.site import Browser, serve
+from tests.support.servers import wait_until
+from tests.support.site import Browser, serve
 
 PGBOUNCER = shutil.which("pgbouncer", path="/usr/sbin:/usr/bin")
 pytestmark = [

@@ -13,9 +13,9 @@ from psycopg2.pool import AbstractConnectionPool, PoolError
 
 from polls.pool import ConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 from polls.pool.slot import Borrower
-from tests.servers import in_thread, wait_until
+from tests.support.servers import in_thread, wait_until
 
-pytest_plugins = ("tests.pool_fixtures",)
+pytest_plugins = ("tests.support.pool",)
 
 
 def select(conn, statement="SELECT 1"):

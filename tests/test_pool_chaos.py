@@ -20,9 +20,9 @@ import psycopg2
 import pytest
 
 from polls.pool import ConnectionPool, PoolTimeout
-from tests.servers import wait_until
+from tests.support.servers import wait_until
 
-pytest_plugins = ("tests.pool_fixtures",)
+pytest_plugins = ("tests.support.pool",)
 pytestmark = pytest.mark.filterwarnings(
     "ignore:This process .* is multi-threaded, use of fork:DeprecationWarning",
 )

@@ -7,9 +7,9 @@ import psycopg2
 import pytest
 
 from polls.pool import PoolClosed
-from tests.servers import in_thread, wait_until
+from tests.support.servers import in_thread, wait_until
 
-pytest_plugins = ("tests.pool_fixtures",)
+pytest_plugins = ("tests.support.pool",)
 
 
 def select(conn, statement="SELECT 1"):

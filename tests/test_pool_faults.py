@@ -20,9 +20,9 @@ from psycopg2.pool import PoolError
 import polls.pool
 from polls.pool import ConnectionPool, PoolClosed, PoolTimeout, checkout, keeper, ledger, renewal
 from polls.pool.slot import Slot
-from tests.servers import in_thread, wait_until
+from tests.support.servers import in_thread, wait_until
 
-pytest_plugins = ("tests.pool_fixtures",)
+pytest_plugins = ("tests.support.pool",)
 
 POOL_FOLDER = str(Path(polls.pool.__file__).parent)
 

@@ -18,8 +18,8 @@ from django.db import connection
 
 from polls import processes, status
 from polls.tables import PROCESS_HEAD
-from tests.servers import Server, in_thread, wait_until
-from tests.site import BASE_DIR, Browser, database_url, serve
+from tests.support.servers import Server, in_thread, wait_until
+from tests.support.site import BASE_DIR, Browser, database_url, serve
 from tests.test_apps import run_python
 
 

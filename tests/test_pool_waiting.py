@@ -11,9 +11,9 @@ from psycopg2.pool import PoolError
 from polls.pool import PoolTimeout, TooManyRequests
 from polls.pool.slot import Borrower
 from polls.pool.waiter import Waiter
-from tests.servers import in_thread, wait_until
+from tests.support.servers import in_thread, wait_until
 
-pytest_plugins = ("tests.pool_fixtures",)
+pytest_plugins = ("tests.support.pool",)
 
 
 def waiting(pool, count):

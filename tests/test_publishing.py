@@ -12,8 +12,8 @@ import pytest
 
 from polls import processes
 from polls.publishing import Publisher, describe
-from tests.servers import wait_until
-from tests.site import BASE_DIR, database_url
+from tests.support.servers import wait_until
+from tests.support.site import BASE_DIR, database_url
 
 USE = "from django.apps import apps; pool = apps.get_app_config('polls').pool\nwith pool.connection(): pass\n"
 

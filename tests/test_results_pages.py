@@ -9,7 +9,7 @@ from django.test import Client
 from django.utils.html import escape
 
 from polls import queries
-from tests.site import BASE_DIR
+from tests.support.site import BASE_DIR
 from tests.test_pages import text_of
 
 STATIC = BASE_DIR / "polls" / "static" / "polls"

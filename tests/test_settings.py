@@ -2,7 +2,7 @@
 
 import re
 
-from tests.site import BASE_DIR
+from tests.support.site import BASE_DIR
 from tests.test_apps import run_python
 
 SOURCES = (BASE_DIR / "pollsite" / "settings.py", BASE_DIR / "pollsite" / "gunicorn.conf.py")

@@ -6,8 +6,8 @@ import threading
 import pytest
 from django.db import connection
 
-from tests.relay import CountingRelay
-from tests.site import Browser, database_url, serve
+from tests.support.relay import CountingRelay
+from tests.support.site import Browser, database_url, serve
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 
 from django.db import connection
 
-BASE_DIR = Path(__file__).resolve().parent.parent
+BASE_DIR = Path(__file__).resolve().parent.parent.parent
 
 
 def database_url(**overrides: object) -> str:

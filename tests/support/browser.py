@@ -1,4 +1,4 @@
-"""Fixtures for tests in a real browser. A plugin: `pytest_plugins = ("tests.browser_fixtures",)`."""
+"""Fixtures for tests in a real browser. A plugin: `pytest_plugins = ("tests.support.browser",)`."""
 
 import os
 import re
@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.site import BASE_DIR, serve
+from tests.support.site import BASE_DIR, serve
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 SCREENSHOTS = BASE_DIR / "var" / "screenshots"

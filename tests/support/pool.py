@@ -1,4 +1,4 @@
-"""Fixtures for tests of the pool. A plugin: `pytest_plugins = ("tests.pool_fixtures",)`."""
+"""Fixtures for tests of the pool. A plugin: `pytest_plugins = ("tests.support.pool",)`."""
 
 import _thread
 import sys
@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from polls.pool import ConnectionPool
-from tests.proxy import Proxy
-from tests.servers import Server, wait_until
+from tests.support.proxy import Proxy
+from tests.support.servers import Server, wait_until
 
 
 @pytest.fixture(scope="session")

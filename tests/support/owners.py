@@ -1,4 +1,4 @@
-"""Those who run polls, signed in. A plugin: `pytest_plugins = ("tests.owner_fixtures",)`."""
+"""Those who run polls, signed in. A plugin: `pytest_plugins = ("tests.support.owners",)`."""
 
 import re
 from datetime import datetime, timedelta, timezone
