@@ -7,9 +7,7 @@ from django.contrib.auth.forms import UserCreationForm
 from django.db import IntegrityError
 
 from polls import limits
-from tests.test_pages import text_of
-
-pytest_plugins = ("tests.support.owners",)
+from tests.support.responses import text_of
 
 PASSWORD = "correct horse battery"
 

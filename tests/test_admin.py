@@ -8,42 +8,13 @@ from django.db import connection
 from polls import queries
 from polls.admin.polls import STATE
 from polls.models import Option, Poll
+from tests.support.poll_forms import poll_form
 from tests.support.servers import wait_until
 
 
 @pytest.fixture
 def admin(admin_client):
     return admin_client
-
-
-def poll_form(options=("Yes", "No"), *, kept=(), **fields):
-    """What the admin's form of a poll sends."""
-    rows = [*({"id": option.pk, "text": option.text, "position": option.position} for option in kept)]
-    rows += [{"text": text, "position": number} for number, text in enumerate(options)]
-    form = {
-        "title": "Tea?",
-        "description": "",
-        "owner": "",
-        "min_choices": 1,
-        "max_choices": 1,
-        "opens_at_0": "2026-01-01",
-        "opens_at_1": "12:00",
-        "closes_at_0": "",
-        "closes_at_1": "",
-        "audience": "link",
-        "results": "always",
-        "draw_source": "",
-        "time_zone": "",
-        "corrections-TOTAL_FORMS": 0,
-        "corrections-INITIAL_FORMS": 0,
-        "listed": "on",
-        "options-TOTAL_FORMS": len(rows),
-        "options-INITIAL_FORMS": len(kept),
-        **fields,
-    }
-    for number, row in enumerate(rows):
-        form |= {f"options-{number}-{name}": value for name, value in row.items()}
-    return form
 
 
 def test_poll_is_made_with_its_options_and_an_address_of_its_own(admin, client, transactional_db):

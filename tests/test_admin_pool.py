@@ -13,7 +13,7 @@ PAGE = "/admin/polls/pool/"
 
 
 @pytest.fixture
-def folder(tmp_path, settings):
+def shown_folder(tmp_path, settings):
     settings.POOL_STATE_DIR = str(tmp_path / "pools")
     return tmp_path / "pools"
 
@@ -26,12 +26,12 @@ def member(client, django_user_model, transactional_db):
     return user
 
 
-def test_page_works_while_the_pool_is_exhausted(admin_client, transactional_db, pool, folder):
+def test_page_works_while_the_pool_is_exhausted(admin_client, transactional_db, pool, shown_folder):
     held = [pool.getconn() for _ in range(pool.maxconn)]
     waiter = in_thread(pool.getconn, timeout=10)
     try:
         wait_until(pool.get_waiters)
-        Publisher(folder, lambda: describe(pool, "connection refused", 0.0)).publish()
+        Publisher(shown_folder, lambda: describe(pool, "connection refused", 0.0)).publish()
         response = admin_client.get(PAGE)
     finally:
         for conn in held:
@@ -48,7 +48,7 @@ def test_page_works_while_the_pool_is_exhausted(admin_client, transactional_db, 
     assert re.search(r'<polygon class="waiting" points="[\d., ]+"', page)
 
 
-def test_page_needs_the_permission(client, member, folder):
+def test_page_needs_the_permission(client, member, shown_folder):
     assert client.get(PAGE).status_code == 403
     assert PAGE not in client.get("/admin/").content.decode()
     member.user_permissions.add(Permission.objects.get(codename="view_pool"))
@@ -65,7 +65,7 @@ def test_nothing_can_be_added_changed_or_deleted(admin_client, path):
     assert admin_client.get(f"{PAGE}{path}").status_code == 404
 
 
-def test_page_holds_no_script_and_no_style_of_its_own(admin_client, transactional_db, folder):
+def test_page_holds_no_script_and_no_style_of_its_own(admin_client, transactional_db, shown_folder):
     page = admin_client.get(PAGE).content.decode()
     shown = page[page.index('<div id="pool"') : page.index('id="pool-stale"')]
     assert "style=" not in shown

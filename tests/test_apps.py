@@ -1,7 +1,6 @@
 """PollsConfig: one pool a process, which follows Django to wherever its database is."""
 
 import os
-import subprocess
 import sys
 
 import pytest
@@ -10,19 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
 
 from polls.apps import PollsConfig
-from tests.support.site import BASE_DIR
-
-
-def run_python(code, *, unset=(), **environment):
-    env = {name: value for name, value in os.environ.items() if name not in unset}
-    return subprocess.run(
-        [sys.executable, "-c", f"import django; django.setup()\n{code}"],
-        cwd=BASE_DIR,
-        env={**env, "DJANGO_SETTINGS_MODULE": "pollsite.settings", **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+from tests.support.commands import run_python
 
 
 def test_pool_is_one_and_the_same(pool):

@@ -8,10 +8,12 @@ import pytest
 from django.test import Client
 
 from polls import limits
+from tests.support.commands import run_manage
+from tests.support.poll_forms import poll_form
+from tests.support.responses import text_of
+from tests.support.rows import votes
 from tests.support.servers import Server, wait_until
-from tests.support.site import Browser, run_manage, serve
-from tests.test_admin import poll_form
-from tests.test_pages import text_of, votes
+from tests.support.site import Browser, serve
 
 EVIL = [
     "<script>alert(1)</script>",
@@ -205,8 +207,10 @@ def test_vote_that_is_said_to_count_is_there_after_the_server_was_killed():
 
     try:
         server.start()
-        run_manage("migrate", "--verbosity", "0", **database)
-        [poll] = json.loads(run_manage("seed_polls", "--polls", "1", "--votes", "0", "--json", **database))
+        run_manage("migrate", "--verbosity", "0", check=True, **database)
+        [poll] = json.loads(
+            run_manage("seed_polls", "--polls", "1", "--votes", "0", "--json", check=True, **database).stdout
+        )
         path = f"/polls/{poll['slug']}/"
         with serve(**database, VOTES_PER_MINUTE="0") as address:
             threads = [

@@ -4,18 +4,9 @@ import pytest
 from django.test import Client
 
 from polls import queries, voters
-from tests.test_pages import text_of, votes
-
-
-@pytest.fixture
-def users(django_user_model, transactional_db):
-    return [django_user_model.objects.create_user(name) for name in ("ann", "bob")]
-
-
-def signed_in(user):
-    client = Client()
-    client.force_login(user)
-    return client
+from tests.support.responses import text_of
+from tests.support.rows import votes
+from tests.support.voters import signed_in
 
 
 def test_poll_for_accounts_asks_to_sign_in(client, make_poll, sql):
@@ -45,33 +36,33 @@ def test_signing_in_leads_to_this_site_only(client, django_user_model, transacti
     assert response["Location"] == "/mine/"
 
 
-def test_one_vote_per_account_from_whichever_browser(make_poll, users, sql):
+def test_one_vote_per_account_from_whichever_browser(make_poll, ann_and_bob, sql):
     poll = make_poll(audience="account")
-    for user in (*users, *users):
+    for user in (*ann_and_bob, *ann_and_bob):
         signed_in(user).post(f"/polls/{poll.slug}/", {"choices": poll.options[0]})
     assert votes(sql) == 2
 
 
-def test_account_does_not_vote_in_a_poll_by_link_beside_its_browser(make_poll, users, sql):
+def test_account_does_not_vote_in_a_poll_by_link_beside_its_browser(make_poll, ann_and_bob, sql):
     poll, client = make_poll(), Client()
     client.get(f"/polls/{poll.slug}/")
     client.post(f"/polls/{poll.slug}/", {"choices": poll.options[0]})
-    client.force_login(users[0])
+    client.force_login(ann_and_bob[0])
     client.post(f"/polls/{poll.slug}/", {"choices": poll.options[0]})
     assert votes(sql) == 1
 
 
-def test_signing_in_between_seeing_and_voting_is_no_second_person(make_poll, users, sql):
-    poll, client = make_poll(audience="account"), signed_in(users[0])
+def test_signing_in_between_seeing_and_voting_is_no_second_person(make_poll, ann_and_bob, sql):
+    poll, client = make_poll(audience="account"), signed_in(ann_and_bob[0])
     client.get(f"/polls/{poll.slug}/")
-    client.force_login(users[1])
+    client.force_login(ann_and_bob[1])
     client.post(f"/polls/{poll.slug}/", {"choices": poll.options[0]})
     [(voter,)] = sql("SELECT voter FROM polls_vote")
-    assert voter == voters.voter_key(poll.slug, f"user:{users[1].pk}")
+    assert voter == voters.voter_key(poll.slug, f"user:{ann_and_bob[1].pk}")
 
 
-def test_poll_for_invited_people_takes_no_account_and_no_browser(make_poll, users, sql):
-    poll, client = make_poll(audience="invite"), signed_in(users[0])
+def test_poll_for_invited_people_takes_no_account_and_no_browser(make_poll, ann_and_bob, sql):
+    poll, client = make_poll(audience="invite"), signed_in(ann_and_bob[0])
     page = text_of(client.get(f"/polls/{poll.slug}/"))
     assert "This poll is for people with an invitation." in page
     assert "<form" not in page
@@ -80,10 +71,10 @@ def test_poll_for_invited_people_takes_no_account_and_no_browser(make_poll, user
 
 
 @pytest.mark.parametrize("named", [True, False])
-def test_named_poll_stores_the_person_and_the_other_only_a_hash(make_poll, users, sql, named):
+def test_named_poll_stores_the_person_and_the_other_only_a_hash(make_poll, ann_and_bob, sql, named):
     poll = make_poll(audience="account", named=named)
-    signed_in(users[0]).post(f"/polls/{poll.slug}/", {"choices": poll.options[0]})
-    person = f"user:{users[0].pk}"
+    signed_in(ann_and_bob[0]).post(f"/polls/{poll.slug}/", {"choices": poll.options[0]})
+    person = f"user:{ann_and_bob[0].pk}"
     assert sql("SELECT voter FROM polls_vote") == [(person if named else voters.voter_key(poll.slug, person),)]
 
 
@@ -98,9 +89,9 @@ def test_named_poll_stores_the_person_and_the_other_only_a_hash(make_poll, users
         ({"changeable": True}, "You can change it or take it back while the poll is open."),
     ],
 )
-def test_ballot_says_what_happens_with_the_vote(make_poll, users, columns, says):
+def test_ballot_says_what_happens_with_the_vote(make_poll, ann_and_bob, columns, says):
     poll = make_poll(**columns)
-    assert says in text_of(signed_in(users[0]).get(f"/polls/{poll.slug}/"))
+    assert says in text_of(signed_in(ann_and_bob[0]).get(f"/polls/{poll.slug}/"))
 
 
 def choices(sql):

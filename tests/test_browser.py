@@ -6,7 +6,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-pytest_plugins = ("tests.support.browser",)
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 

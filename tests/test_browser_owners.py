@@ -2,9 +2,8 @@
 
 import pytest
 
-from tests.support.owners import LATER
+from tests.support.poll_forms import LATER
 
-pytest_plugins = ("tests.support.browser",)
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 SOON = LATER.date()

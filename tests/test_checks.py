@@ -1,15 +1,13 @@
 """System checks: each names what is wrong, and what to do."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 from django.core.checks import run_checks
 from django.db import connection
 
 from polls import checks
-from tests.support.site import BASE_DIR, database_url
+from tests.support.commands import run_manage
+from tests.support.paths import BASE_DIR
+from tests.support.site import database_url
 
 
 def found(**options):
@@ -68,14 +66,7 @@ def test_metrics_allowed_to_nobody_real(settings):
 
 
 def check(*arguments, **environment):
-    return subprocess.run(
-        [sys.executable, "manage.py", "check", *arguments],
-        cwd=BASE_DIR,
-        env={**os.environ, "DATABASE_URL": database_url(), **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return run_manage("check", *arguments, **{"DATABASE_URL": database_url(), **environment})
 
 
 def test_budget_is_held_against_the_server_when_it_is_asked(transactional_db, sql):

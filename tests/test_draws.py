@@ -1,12 +1,8 @@
 """Draws: what the database refuses and computes, what the pages show to whom, and the check that anybody can run."""
 
 import hashlib
-import html
 import json
 import re
-import subprocess
-import sys
-import threading
 from collections import Counter
 from itertools import permutations
 from random import Random
@@ -18,70 +14,8 @@ from django.test import Client
 
 from polls import draws, queries
 from polls.views import draws as views
-
-WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted"
-
-
-@pytest.fixture
-def closed_poll(make_poll, vote, sql):
-    """A poll that is closed, with voters of its first option, none of its last, and an owner."""
-
-    def make(voters=5, *, owner=None, **columns):
-        poll = make_poll(max_choices=2, owner_id=owner and owner.pk, **columns)
-        for number in range(voters):
-            vote(poll, f"voter-{number}", poll.options[:1] if number % 2 else poll.options[:2])
-        sql("UPDATE polls_poll SET closes_at = clock_timestamp() WHERE id = %s", poll.id)
-        return poll
-
-    return make
-
-
-@pytest.fixture
-def drawn(conn, closed_poll):
-    """Freeze and draw among the voters of a poll's first option; return the draw."""
-
-    def draw(poll, number=1, *, reason="", public_value="", option=0):
-        queries.freeze_entries(conn, poll.id, poll.options[option], actor="test")
-        queries.draw_winner(
-            conn,
-            poll.id,
-            poll.options[option],
-            number=number,
-            reason=reason,
-            public_value=public_value,
-            actor="test",
-        )
-        return queries.list_draws(conn, poll.id)[number - 1]
-
-    return draw
-
-
-@pytest.fixture
-def owner(django_user_model, transactional_db):
-    return django_user_model.objects.create_user("olga")
-
-
-@pytest.fixture
-def as_owner(client, owner):
-    client.force_login(owner)
-    return client
-
-
-def text_of(response):
-    return " ".join(response.content.decode().split())
-
-
-def program_of(response):
-    return html.unescape(re.search(r"<pre[^>]*><code>(.*?)</code></pre>", response.content.decode(), re.DOTALL)[1])
-
-
-def run(program, entries, folder):
-    (folder / "entries.txt").write_bytes(entries)
-    (folder / "check.py").write_text(program)
-    return subprocess.run(
-        [sys.executable, "-I", "check.py"], cwd=folder, capture_output=True, text=True, timeout=60, check=False
-    )
-
+from tests.support.draws import call_in_thread, program_of, run_program, wait_until_somebody_waits
+from tests.support.responses import text_of
 
 # The computation.
 
@@ -291,32 +225,15 @@ def test_snapshot_that_cannot_see_the_last_votes_is_refused(closed_poll, sql, re
     sql("ROLLBACK")
 
 
-def in_thread(function):
-    outcome = []
-
-    def call():
-        try:
-            outcome.append(function())
-        except Exception as error:
-            outcome.append(error)
-
-    thread = threading.Thread(target=call)
-    thread.start()
-    return thread, outcome
-
-
-def wait_until_somebody_waits(sql, thread):
-    while sql(WAITING) == [(0,)]:
-        assert thread.is_alive(), "nobody has waited"
-
-
 def test_of_two_draws_at_once_one_is_made(closed_poll, sql, connections_to_test_database):
     poll = closed_poll()
     first, second = connections_to_test_database(), connections_to_test_database()
     queries.freeze_entries(first, poll.id, poll.options[0], actor="test")
     first.autocommit = False
     queries.draw_winner(first, poll.id, poll.options[0], number=1, actor="first")
-    thread, outcome = in_thread(lambda: queries.draw_winner(second, poll.id, poll.options[0], number=1, actor="second"))
+    thread, outcome = call_in_thread(
+        lambda: queries.draw_winner(second, poll.id, poll.options[0], number=1, actor="second")
+    )
     wait_until_somebody_waits(sql, thread)
     first.commit()
     thread.join()
@@ -329,7 +246,7 @@ def test_of_two_freezings_at_once_one_is_made(closed_poll, sql, connections_to_t
     first, second = connections_to_test_database(), connections_to_test_database()
     first.autocommit = False
     queries.freeze_entries(first, poll.id, poll.options[0], actor="first")
-    thread, outcome = in_thread(lambda: queries.freeze_entries(second, poll.id, poll.options[0], actor="second"))
+    thread, outcome = call_in_thread(lambda: queries.freeze_entries(second, poll.id, poll.options[0], actor="second"))
     wait_until_somebody_waits(sql, thread)
     first.commit()
     thread.join()
@@ -348,7 +265,7 @@ def test_vote_under_way_at_closing_is_in_the_draw(conn, make_poll, vote, sql, co
             "INSERT INTO polls_vote (poll_id, voter, choices) VALUES (%s, 'bob', %s)", [poll.id, poll.options[:1]]
         )
     sql("SELECT pg_sleep_until(closes_at) FROM polls_poll")
-    thread, outcome = in_thread(lambda: queries.freeze_entries(freezer, poll.id, poll.options[0], actor="test"))
+    thread, outcome = call_in_thread(lambda: queries.freeze_entries(freezer, poll.id, poll.options[0], actor="test"))
     wait_until_somebody_waits(sql, thread)
     late.commit()
     thread.join()
@@ -367,53 +284,53 @@ def test_draws_are_in_the_trail_with_who_drew(closed_poll, drawn, sql):
 # The pages.
 
 
-def test_owner_draws_with_the_form(as_owner, owner, closed_poll, conn, sql):
-    poll = closed_poll(owner=owner)
-    form = as_owner.get(f"/polls/{poll.slug}/draw/")
+def test_owner_draws_with_the_form(as_olga, olga, closed_poll, conn, sql):
+    poll = closed_poll(owner=olga)
+    form = as_olga.get(f"/polls/{poll.slug}/draw/")
     assert 'name="number" value="1"' in text_of(form)
     assert "Why it is drawn again" not in text_of(form)
-    response = as_owner.post(f"/polls/{poll.slug}/draw/", {"option": poll.options[0], "number": 1})
+    response = as_olga.post(f"/polls/{poll.slug}/draw/", {"option": poll.options[0], "number": 1})
     assert (response.status_code, response["Location"]) == (303, f"/polls/{poll.slug}/draws/1/")
-    page = text_of(as_owner.get(response["Location"]))
+    page = text_of(as_olga.get(response["Location"]))
     [draw] = queries.list_draws(conn, poll.id)
     for shown in (draw.winner, *draw.alternates, draw.secret, draw.commitment, draw.entries_hash, "5 people"):
         assert shown in page
     assert sql("SELECT drawn_by FROM polls_draw") == [("olga",)]
 
-    again = as_owner.get(f"/polls/{poll.slug}/draw/")
+    again = as_olga.get(f"/polls/{poll.slug}/draw/")
     assert "Why it is drawn again" in text_of(again)
-    refused = as_owner.post(f"/polls/{poll.slug}/draw/", {"option": poll.options[0], "number": 2})
+    refused = as_olga.post(f"/polls/{poll.slug}/draw/", {"option": poll.options[0], "number": 2})
     assert refused.status_code == 422
     assert "A draw after the first needs a reason." in text_of(refused)
-    as_owner.post(f"/polls/{poll.slug}/draw/", {"option": poll.options[0], "number": 2, "reason": "<i>Moved</i>"})
+    as_olga.post(f"/polls/{poll.slug}/draw/", {"option": poll.options[0], "number": 2, "reason": "<i>Moved</i>"})
     for path in ("draws/", "draws/1/", "draws/2/"):
-        page = text_of(as_owner.get(f"/polls/{poll.slug}/{path}"))
+        page = text_of(as_olga.get(f"/polls/{poll.slug}/{path}"))
         assert "&lt;i&gt;Moved&lt;/i&gt;" in page
         assert "<i>" not in page
 
 
-def test_draw_that_is_sent_twice_is_made_once(as_owner, owner, closed_poll, sql):
-    poll = closed_poll(owner=owner)
+def test_draw_that_is_sent_twice_is_made_once(as_olga, olga, closed_poll, sql):
+    poll = closed_poll(owner=olga)
     fields = {"option": poll.options[0], "number": 1}
-    assert as_owner.post(f"/polls/{poll.slug}/draw/", fields).status_code == 303
-    second = as_owner.post(f"/polls/{poll.slug}/draw/", fields)
+    assert as_olga.post(f"/polls/{poll.slug}/draw/", fields).status_code == 303
+    second = as_olga.post(f"/polls/{poll.slug}/draw/", fields)
     assert second.status_code == 409
     assert "Another draw was made meanwhile." in text_of(second)
     assert sql("SELECT count(*) FROM polls_draw") == [(1,)]
 
 
 @pytest.mark.parametrize("method", ["get", "head"])
-def test_nothing_is_drawn_by_get(as_owner, owner, closed_poll, sql, method):
-    poll = closed_poll(owner=owner)
+def test_nothing_is_drawn_by_get(as_olga, olga, closed_poll, sql, method):
+    poll = closed_poll(owner=olga)
     fields = {"option": poll.options[0], "number": 1}
-    assert getattr(as_owner, method)(f"/polls/{poll.slug}/draw/", fields).status_code == 200
+    assert getattr(as_olga, method)(f"/polls/{poll.slug}/draw/", fields).status_code == 200
     assert sql("SELECT id FROM polls_draw") == sql("SELECT id FROM polls_entries") == []
 
 
 @pytest.mark.parametrize("who", ["anonymous", "stranger"])
 @pytest.mark.parametrize("method", ["get", "post"])
-def test_draw_of_somebody_elses_poll_is_not_found(client, django_user_model, owner, closed_poll, sql, who, method):
-    poll, unowned = closed_poll(owner=owner), closed_poll()
+def test_draw_of_somebody_elses_poll_is_not_found(client, django_user_model, olga, closed_poll, sql, who, method):
+    poll, unowned = closed_poll(owner=olga), closed_poll()
     if who == "stranger":
         client.force_login(django_user_model.objects.create_user("stranger"))
     for target in (poll, unowned):
@@ -423,27 +340,27 @@ def test_draw_of_somebody_elses_poll_is_not_found(client, django_user_model, own
     assert sql("SELECT id FROM polls_draw") == sql("SELECT id FROM polls_entries") == []
 
 
-def test_staff_may_draw(client, django_user_model, owner, closed_poll, sql):
-    poll = closed_poll(owner=owner, results="owner")
+def test_staff_may_draw(client, django_user_model, olga, closed_poll, sql):
+    poll = closed_poll(owner=olga, results="owner")
     client.force_login(django_user_model.objects.create_user("sam", is_staff=True))
     response = client.post(f"/polls/{poll.slug}/draw/", {"option": poll.options[0], "number": 1})
     assert "5 people" in text_of(client.get(response["Location"]))
     assert sql("SELECT drawn_by FROM polls_draw") == [("sam",)]
 
 
-def test_draw_from_another_site_is_refused(owner, closed_poll, sql):
-    poll = closed_poll(owner=owner)
+def test_draw_from_another_site_is_refused(olga, closed_poll, sql):
+    poll = closed_poll(owner=olga)
     client = Client(enforce_csrf_checks=True)
-    client.force_login(owner)
+    client.force_login(olga)
     assert client.post(f"/polls/{poll.slug}/draw/", {"option": poll.options[0], "number": 1}).status_code == 403
     assert sql("SELECT id FROM polls_draw") == []
 
 
-def test_draw_before_closing_is_refused_by_the_page_too(as_owner, owner, make_poll, vote, sql):
-    poll = make_poll(owner_id=owner.pk)
+def test_draw_before_closing_is_refused_by_the_page_too(as_olga, olga, make_poll, vote, sql):
+    poll = make_poll(owner_id=olga.pk)
     vote(poll, "ann", poll.options[:1])
-    assert "after the poll has closed" in text_of(as_owner.get(f"/polls/{poll.slug}/draw/"))
-    response = as_owner.post(f"/polls/{poll.slug}/draw/", {"option": poll.options[0], "number": 1})
+    assert "after the poll has closed" in text_of(as_olga.get(f"/polls/{poll.slug}/draw/"))
+    response = as_olga.post(f"/polls/{poll.slug}/draw/", {"option": poll.options[0], "number": 1})
     assert response.status_code == 422
     assert "A winner is drawn after the poll has closed." in text_of(response)
     assert sql("SELECT id FROM polls_draw") == []
@@ -465,36 +382,36 @@ def test_draw_before_closing_is_refused_by_the_page_too(as_owner, owner, make_po
         {"public_value": "sneaked in"},
     ],
 )
-def test_bad_form_draws_nothing(as_owner, owner, closed_poll, sql, fields):
-    poll = closed_poll(owner=owner)
+def test_bad_form_draws_nothing(as_olga, olga, closed_poll, sql, fields):
+    poll = closed_poll(owner=olga)
     good = {"option": poll.options[0], "number": 1} if fields else {}
-    response = as_owner.post(f"/polls/{poll.slug}/draw/", {**good, **fields})
+    response = as_olga.post(f"/polls/{poll.slug}/draw/", {**good, **fields})
     assert response.status_code == 422
     assert "Nothing was drawn" in text_of(response)
     assert sql("SELECT id FROM polls_draw") == []
 
 
-def test_option_of_another_poll_is_not_drawn_from(as_owner, owner, closed_poll, sql):
-    poll, other = closed_poll(owner=owner), closed_poll(owner=owner)
-    response = as_owner.post(f"/polls/{poll.slug}/draw/", {"option": other.options[0], "number": 1})
+def test_option_of_another_poll_is_not_drawn_from(as_olga, olga, closed_poll, sql):
+    poll, other = closed_poll(owner=olga), closed_poll(owner=olga)
+    response = as_olga.post(f"/polls/{poll.slug}/draw/", {"option": other.options[0], "number": 1})
     assert response.status_code == 422
     assert "This is no option of the poll." in text_of(response)
 
 
-def test_entries_are_published_before_the_public_value_enters(as_owner, client, owner, closed_poll, conn, sql):
-    poll = closed_poll(owner=owner, draw_source="The lottery of 1 May")
+def test_entries_are_published_before_the_public_value_enters(as_olga, client, olga, closed_poll, conn, sql):
+    poll = closed_poll(owner=olga, draw_source="The lottery of 1 May")
     draw = {"option": poll.options[0], "number": 1, "public_value": "4 8 15 16 23 42"}
-    early = as_owner.post(f"/polls/{poll.slug}/draw/", draw)
+    early = as_olga.post(f"/polls/{poll.slug}/draw/", draw)
     assert "The entries of this option are not frozen yet." in text_of(early)
-    frozen = as_owner.post(f"/polls/{poll.slug}/draw/", {**draw, "public_value": "", "freeze": "on"})
+    frozen = as_olga.post(f"/polls/{poll.slug}/draw/", {**draw, "public_value": "", "freeze": "on"})
     assert (frozen.status_code, frozen["Location"]) == (303, f"/polls/{poll.slug}/draws/")
     [entries] = queries.list_entries(conn, poll.id)
     page = text_of(Client().get(f"/polls/{poll.slug}/draws/"))
     assert entries.hash in page
     assert "The lottery of 1 May" in page
     assert queries.list_draws(conn, poll.id) == []
-    assert as_owner.post(f"/polls/{poll.slug}/draw/", draw).status_code == 303
-    assert "4 8 15 16 23 42" in text_of(as_owner.get(f"/polls/{poll.slug}/draws/1/"))
+    assert as_olga.post(f"/polls/{poll.slug}/draw/", draw).status_code == 303
+    assert "4 8 15 16 23 42" in text_of(as_olga.get(f"/polls/{poll.slug}/draws/1/"))
 
 
 def test_voter_sees_whether_it_is_them(make_poll, conn, sql, drawn):
@@ -613,7 +530,7 @@ def test_printed_program_finds_the_winner(client, closed_poll, drawn, tmp_path, 
     entries = client.get(f"/polls/{poll.slug}/draws/2/entries.txt").getvalue()
     program = program_of(page)
     assert 20 <= len(program.splitlines()) <= 30
-    checked = run(program, entries, tmp_path)
+    checked = run_program(program, entries, tmp_path)
     assert (checked.returncode, checked.stderr) == (0, "")
     assert checked.stdout.split() == [draw.winner, *draw.alternates]
     assert {path.name for path in tmp_path.iterdir()} == {"entries.txt", "check.py"}
@@ -646,7 +563,7 @@ def test_printed_program_finds_every_lie(client, closed_poll, drawn, tmp_path, n
         )
         lie = {"number": "2", "public_value": repr(value)}.get(name, repr("ab" * 32))
         program = re.sub(rf"^{name} = .*$", f"{name} = {lie}", program, flags=re.MULTILINE)
-    checked = run(program, entries, tmp_path)
+    checked = run_program(program, entries, tmp_path)
     assert checked.returncode == 1
     assert says in checked.stderr
 
@@ -661,7 +578,7 @@ def test_printed_program_finds_somebody_who_is_in_it_twice(tmp_path):
         public_value="",
         winner="",
     )
-    assert "somebody is in it twice" in run(program, entries, tmp_path).stderr
+    assert "somebody is in it twice" in run_program(program, entries, tmp_path).stderr
 
 
 # The command.

@@ -13,42 +13,17 @@ from django.db import IntegrityError
 from django.test import Client
 
 from polls import draws, queries
-from tests.test_draws import in_thread, program_of, run, wait_until_somebody_waits
-from tests.test_invites import follow, invite
-from tests.test_pages import text_of
-
-pytest_plugins = ("tests.support.owners",)
-
-FREEZE = "INSERT INTO polls_entries (poll_id) VALUES (%s)"
-DRAW = "INSERT INTO polls_draw (poll_id, number) VALUES (%s, 1)"
-
-
-@pytest.fixture
-def closed_poll(make_poll, vote, sql):
-    """A closed poll in which everybody has chosen the last option, two thirds the second, and a third all three."""
-
-    def make(voters=6, **columns):
-        poll = make_poll(max_choices=3, **columns)
-        for number in range(voters):
-            vote(poll, f"voter-{number}", poll.options[number % 3 :])
-        sql("UPDATE polls_poll SET closes_at = clock_timestamp() WHERE id = %s", poll.id)
-        return poll
-
-    return make
-
-
-@pytest.fixture
-def drawn(conn):
-    """Freeze and draw among everybody who voted; return the draw."""
-
-    def draw(poll, number=1, *, option_id=None, reason="", public_value=""):
-        queries.freeze_entries(conn, poll.id, option_id, actor="test")
-        queries.draw_winner(
-            conn, poll.id, option_id, number=number, reason=reason, public_value=public_value, actor="test"
-        )
-        return queries.list_draws(conn, poll.id)[number - 1]
-
-    return draw
+from tests.support.draws import (
+    DRAW,
+    FREEZE,
+    call_in_thread,
+    codes_of,
+    program_of,
+    run_program,
+    wait_until_somebody_waits,
+)
+from tests.support.invitations import follow, invite
+from tests.support.responses import text_of
 
 
 @pytest.fixture
@@ -67,11 +42,6 @@ def ballots(make_poll, sql):
     return make
 
 
-def codes_of(conn, poll, option_id=None):
-    codes = queries.get_codes(conn, poll.id, option_id, after=0, limit=1000)
-    return [codes[start : start + 32].hex() for start in range(0, len(codes), 32)]
-
-
 def shown(response):
     """The page's text; the emphasis inside the winner's code is none to who searches for it."""
     return re.sub("</?strong>", "", text_of(response))
@@ -81,9 +51,9 @@ def shown(response):
 
 
 @pytest.mark.parametrize("voters", [1, 2, 11, 12, 40])
-def test_database_and_python_draw_the_same_among_all(conn, closed_poll, drawn, voters):
-    poll = closed_poll(voters, draw_source="Lottery")
-    draw = drawn(poll, public_value="4 – 8 / 15 “ß”")
+def test_database_and_python_draw_the_same_among_all(conn, closed_poll_for_all, drawn_among_all, voters):
+    poll = closed_poll_for_all(voters, draw_source="Lottery")
+    draw = drawn_among_all(poll, public_value="4 – 8 / 15 “ß”")
     root = queries.get_secret(conn, poll.slug).root
     entries = draws.entries_of(root, None, [f"voter-{number}" for number in range(voters)])
     assert (draw.option_id, draw.option) == (None, None)
@@ -93,9 +63,9 @@ def test_database_and_python_draw_the_same_among_all(conn, closed_poll, drawn, v
     assert (draw.winner, draw.alternates) == draws.draw(draw.secret, draw.entries_hash, draw.public_value, 1, entries)
 
 
-def test_code_among_all_is_made_of_the_word_all_and_an_options_of_its_id(conn, closed_poll, sql):
+def test_code_among_all_is_made_of_the_word_all_and_an_options_of_its_id(conn, closed_poll_for_all, sql):
     """As docs/draws.md says; an option's are what they were before there was another kind."""
-    poll = closed_poll()
+    poll = closed_poll_for_all()
     root = queries.get_secret(conn, poll.slug).root
     for option_id, message in ((None, "all/ann"), (17, "17/ann")):
         code = hmac.digest(root, message.encode(), "sha256").hex()
@@ -103,8 +73,8 @@ def test_code_among_all_is_made_of_the_word_all_and_an_options_of_its_id(conn, c
         assert sql("SELECT polls_entry_code(%s, %s, 'ann')", poll.id, option_id) == [(code,)]
 
 
-def test_each_voter_is_in_it_once_however_many_choices_they_made(conn, closed_poll):
-    poll = closed_poll()
+def test_each_voter_is_in_it_once_however_many_choices_they_made(conn, closed_poll_for_all):
+    poll = closed_poll_for_all()
     root = queries.get_secret(conn, poll.slug).root
     for option_id in (None, *poll.options):
         queries.freeze_entries(conn, poll.id, option_id, actor="test")
@@ -128,11 +98,11 @@ def test_everybody_has_the_same_chance_over_all_secrets():
     assert sum((winners[voter] - 1000) ** 2 / 1000 for voter in voters) < 20.5
 
 
-def test_draws_of_both_kinds_stand_side_by_side(conn, closed_poll, drawn, capsys):
-    poll = closed_poll()
-    first = drawn(poll, option_id=poll.options[0])
-    second = drawn(poll, 2, reason="For all")
-    third = drawn(poll, 3, reason="Once more", option_id=poll.options[0])
+def test_draws_of_both_kinds_stand_side_by_side(conn, closed_poll_for_all, drawn_among_all, capsys):
+    poll = closed_poll_for_all()
+    first = drawn_among_all(poll, option_id=poll.options[0])
+    second = drawn_among_all(poll, 2, reason="For all")
+    third = drawn_among_all(poll, 3, reason="Once more", option_id=poll.options[0])
     assert [draw.entries for draw in (first, second, third)] == [2, 6, 2]
     assert first.entries_hash == third.entries_hash != second.entries_hash
     root = queries.get_secret(conn, poll.slug).root
@@ -160,14 +130,14 @@ def test_nothing_is_frozen_nor_drawn_among_all_before_closing(conn, make_poll, v
     assert sql("SELECT id FROM polls_entries") == sql("SELECT id FROM polls_draw") == []
 
 
-def test_nobody_who_voted_is_not_drawn(conn, closed_poll):
-    poll = closed_poll(0)
+def test_nobody_who_voted_is_not_drawn(conn, closed_poll_for_all):
+    poll = closed_poll_for_all(0)
     with pytest.raises(queries.NobodyToDraw, match="Nobody has voted"):
         queries.freeze_entries(conn, poll.id, None, actor="test")
 
 
-def test_entries_of_one_kind_are_not_drawn_from_for_the_other(conn, closed_poll):
-    poll, other = closed_poll(), closed_poll()
+def test_entries_of_one_kind_are_not_drawn_from_for_the_other(conn, closed_poll_for_all):
+    poll, other = closed_poll_for_all(), closed_poll_for_all()
     queries.freeze_entries(conn, poll.id, poll.options[0], actor="test")
     queries.freeze_entries(conn, other.id, None, actor="test")
     with pytest.raises(queries.EntriesNotFrozen, match="of everybody who voted"):
@@ -176,8 +146,8 @@ def test_entries_of_one_kind_are_not_drawn_from_for_the_other(conn, closed_poll)
         queries.draw_winner(conn, other.id, other.options[0], number=1, actor="test")
 
 
-def test_bare_sql_freezes_and_draws_and_is_not_believed_of_the_outcome(closed_poll, sql, capsys):
-    poll = closed_poll()
+def test_bare_sql_freezes_and_draws_and_is_not_believed_of_the_outcome(closed_poll_for_all, sql, capsys):
+    poll = closed_poll_for_all()
     sql(
         "INSERT INTO polls_entries (poll_id, codes, hash, frozen_at, frozen_by) "
         "VALUES (%s, 'x', 'x', '2020-01-01', 'nobody')",
@@ -199,16 +169,16 @@ def test_bare_sql_freezes_and_draws_and_is_not_believed_of_the_outcome(closed_po
 
 
 @pytest.mark.parametrize("table", ["polls_draw", "polls_entries"])
-def test_draw_among_all_does_not_become_one_of_an_option(closed_poll, drawn, sql, refused, table):
-    poll = closed_poll()
-    drawn(poll)
+def test_draw_among_all_does_not_become_one_of_an_option(closed_poll_for_all, drawn_among_all, sql, refused, table):
+    poll = closed_poll_for_all()
+    drawn_among_all(poll)
     for change in (f"UPDATE {table} SET option_id = {poll.options[0]}", f"DELETE FROM {table}"):
         with refused(f"{table}_append_only"):
             sql(change)
 
 
-def test_everybody_is_frozen_once_even_without_the_triggers(conn, closed_poll, sql, refused):
-    poll, other = closed_poll(), closed_poll()
+def test_everybody_is_frozen_once_even_without_the_triggers(conn, closed_poll_for_all, sql, refused):
+    poll, other = closed_poll_for_all(), closed_poll_for_all()
     for each in (poll, other):
         queries.freeze_entries(conn, each.id, None, actor="test")
     frozen = sql("SELECT id FROM polls_entries")
@@ -225,16 +195,16 @@ def test_everybody_is_frozen_once_even_without_the_triggers(conn, closed_poll, s
     assert sql("SELECT id FROM polls_entries") == frozen
 
 
-def test_poll_whose_voters_are_frozen_stays_closed(closed_poll, sql):
-    poll = closed_poll()
+def test_poll_whose_voters_are_frozen_stays_closed(closed_poll_for_all, sql):
+    poll = closed_poll_for_all()
     sql(FREEZE, poll.id)
     with pytest.raises(queries.PollFrozen), queries.translated_errors():
         sql("UPDATE polls_poll SET closes_at = NULL")
 
 
 @pytest.mark.parametrize("way", ["data layer", "bare SQL"])
-def test_of_two_freezings_among_all_at_once_one_is_made(closed_poll, sql, connections_to_test_database, way):
-    poll = closed_poll()
+def test_of_two_freezings_among_all_at_once_one_is_made(closed_poll_for_all, sql, connections_to_test_database, way):
+    poll = closed_poll_for_all()
     first, second = connections_to_test_database(), connections_to_test_database()
     first.autocommit = False
     queries.freeze_entries(first, poll.id, None, actor="first")
@@ -245,7 +215,7 @@ def test_of_two_freezings_among_all_at_once_one_is_made(closed_poll, sql, connec
         with second.cursor() as cursor:
             return cursor.execute(FREEZE, [poll.id])
 
-    thread, outcome = in_thread(freeze_too)
+    thread, outcome = call_in_thread(freeze_too)
     wait_until_somebody_waits(sql, thread)
     first.commit()
     thread.join()
@@ -255,14 +225,16 @@ def test_of_two_freezings_among_all_at_once_one_is_made(closed_poll, sql, connec
     assert sql("SELECT count(*) FROM polls_event WHERE action = 'entries added'") == [(1,)]
 
 
-def test_of_two_draws_of_both_kinds_at_once_one_is_made(closed_poll, sql, connections_to_test_database):
-    poll = closed_poll()
+def test_of_two_draws_of_both_kinds_at_once_one_is_made(closed_poll_for_all, sql, connections_to_test_database):
+    poll = closed_poll_for_all()
     first, second = connections_to_test_database(), connections_to_test_database()
     for option_id in (None, poll.options[0]):
         queries.freeze_entries(first, poll.id, option_id, actor="test")
     first.autocommit = False
     queries.draw_winner(first, poll.id, None, number=1, actor="first")
-    thread, outcome = in_thread(lambda: queries.draw_winner(second, poll.id, poll.options[0], number=1, actor="second"))
+    thread, outcome = call_in_thread(
+        lambda: queries.draw_winner(second, poll.id, poll.options[0], number=1, actor="second")
+    )
     wait_until_somebody_waits(sql, thread)
     first.commit()
     thread.join()
@@ -280,7 +252,7 @@ def test_vote_under_way_at_closing_is_in_the_draw_among_all(conn, make_poll, vot
             "INSERT INTO polls_vote (poll_id, voter, choices) VALUES (%s, 'bob', %s)", [poll.id, poll.options[1:2]]
         )
     sql("SELECT pg_sleep_until(closes_at) FROM polls_poll")
-    thread, outcome = in_thread(lambda: queries.freeze_entries(freezer, poll.id, None, actor="test"))
+    thread, outcome = call_in_thread(lambda: queries.freeze_entries(freezer, poll.id, None, actor="test"))
     wait_until_somebody_waits(sql, thread)
     late.commit()
     thread.join()
@@ -301,8 +273,8 @@ def choices_on(page):
     ]
 
 
-def test_form_offers_everybody_first_and_says_how_many(owner, users, closed_poll):
-    poll = closed_poll(owner_id=users["owner"].pk, results="owner")
+def test_form_offers_everybody_first_and_says_how_many(owner, users, closed_poll_for_all):
+    poll = closed_poll_for_all(owner_id=users["owner"].pk, results="owner")
     page = text_of(owner.get(f"/polls/{poll.slug}/draw/"))
     assert choices_on(page) == [
         ("all", True, "Everybody who voted (6 people)"),
@@ -313,20 +285,20 @@ def test_form_offers_everybody_first_and_says_how_many(owner, users, closed_poll
     assert "the poll cannot be opened again" in page
 
 
-def test_form_counts_one_person(owner, users, closed_poll):
-    poll = closed_poll(1, owner_id=users["owner"].pk)
+def test_form_counts_one_person(owner, users, closed_poll_for_all):
+    poll = closed_poll_for_all(1, owner_id=users["owner"].pk)
     said = [said for _value, _checked, said in choices_on(text_of(owner.get(f"/polls/{poll.slug}/draw/")))]
     assert said[:2] == ["Everybody who voted (1 person)", "Those who chose Option 1 (1 person)"]
 
 
-def test_form_tells_no_counts_to_staff_where_they_are_the_owners_alone(as_user, users, closed_poll):
-    poll = closed_poll(owner_id=users["owner"].pk, results="owner")
+def test_form_tells_no_counts_to_staff_where_they_are_the_owners_alone(as_user, users, closed_poll_for_all):
+    poll = closed_poll_for_all(owner_id=users["owner"].pk, results="owner")
     said = [said for _value, _checked, said in choices_on(text_of(as_user("staff").get(f"/polls/{poll.slug}/draw/")))]
     assert said == ["Everybody who voted", *(f"Those who chose Option {number}" for number in (1, 2, 3))]
 
 
-def test_form_preselects_what_was_frozen_last(conn, owner, users, closed_poll):
-    poll = closed_poll(owner_id=users["owner"].pk, draw_source="Lottery")
+def test_form_preselects_what_was_frozen_last(conn, owner, users, closed_poll_for_all):
+    poll = closed_poll_for_all(owner_id=users["owner"].pk, draw_source="Lottery")
     for option_id, value in ((poll.options[1], str(poll.options[1])), (None, "all")):
         queries.freeze_entries(conn, poll.id, option_id, actor="test")
         choices = choices_on(text_of(owner.get(f"/polls/{poll.slug}/draw/")))
@@ -334,8 +306,8 @@ def test_form_preselects_what_was_frozen_last(conn, owner, users, closed_poll):
         assert [said.endswith("entries frozen") for choice, _checked, said in choices if choice == value] == [True]
 
 
-def test_owner_draws_among_everybody_with_the_form(owner, users, client, closed_poll, conn, sql):
-    poll = closed_poll(owner_id=users["owner"].pk)
+def test_owner_draws_among_everybody_with_the_form(owner, users, client, closed_poll_for_all, conn, sql):
+    poll = closed_poll_for_all(owner_id=users["owner"].pk)
     response = owner.post(f"/polls/{poll.slug}/draw/", {"option": "all", "number": 1})
     assert (response.status_code, response["Location"]) == (303, f"/polls/{poll.slug}/draws/1/")
     page = shown(owner.get(response["Location"]))
@@ -353,12 +325,12 @@ def test_owner_draws_among_everybody_with_the_form(owner, users, client, closed_
     assert "Draw 1</a>, among everybody who voted" in text_of(client.get(f"/polls/{poll.slug}/draws/2/"))
 
 
-def test_page_says_who_votes_is_missing_or_not_frozen(owner, users, closed_poll):
-    empty = closed_poll(0, owner_id=users["owner"].pk)
+def test_page_says_who_votes_is_missing_or_not_frozen(owner, users, closed_poll_for_all):
+    empty = closed_poll_for_all(0, owner_id=users["owner"].pk)
     assert choices_on(text_of(owner.get(f"/polls/{empty.slug}/draw/")))[0][2] == "Everybody who voted (0 people)"
     refused = owner.post(f"/polls/{empty.slug}/draw/", {"option": "all", "number": 1})
     assert (refused.status_code, "Nobody has voted." in text_of(refused)) == (422, True)
-    poll = closed_poll(owner_id=users["owner"].pk, draw_source="Lottery")
+    poll = closed_poll_for_all(owner_id=users["owner"].pk, draw_source="Lottery")
     fields = {"option": "all", "number": 1, "public_value": "4 8 15"}
     early = owner.post(f"/polls/{poll.slug}/draw/", fields)
     assert "The entries of everybody who voted are not frozen yet." in text_of(early)
@@ -369,9 +341,9 @@ def test_page_says_who_votes_is_missing_or_not_frozen(owner, users, closed_poll)
 
 
 @pytest.mark.parametrize("results", ["always", "owner"])
-def test_voter_finds_their_code_and_whether_it_has_won(conn, ballots, drawn, sql, results):
+def test_voter_finds_their_code_and_whether_it_has_won(conn, ballots, drawn_among_all, sql, results):
     poll, browsers = ballots(results=results)
-    draw = drawn(poll)
+    draw = drawn_among_all(poll)
     keys = [voter for (voter,) in sql("SELECT voter FROM polls_vote ORDER BY id")]
     codes = [queries.get_entry_code_among_all(conn, poll.id, [key]) for key in keys]
     assert sorted(codes) == codes_of(conn, poll)
@@ -391,33 +363,37 @@ def test_voter_finds_their_code_and_whether_it_has_won(conn, ballots, drawn, sql
     assert queries.get_entry_code_among_all(conn, poll.id, ["nobody"]) is None
 
 
-def test_winner_is_shown_as_a_code_whose_beginning_stands_out(client, closed_poll, drawn):
-    poll = closed_poll()
-    winner = drawn(poll).winner
+def test_winner_is_shown_as_a_code_whose_beginning_stands_out(client, closed_poll_for_all, drawn_among_all):
+    poll = closed_poll_for_all()
+    winner = drawn_among_all(poll).winner
     page = text_of(client.get(f"/polls/{poll.slug}/draws/1/"))
     assert f"<p><code><strong>{winner[:8]}</strong>{winner[8:]}</code></p>" in page
 
 
-def test_draw_on_paper_names_its_address(client, closed_poll, drawn):
-    poll = closed_poll()
-    drawn(poll)
+def test_draw_on_paper_names_its_address(client, closed_poll_for_all, drawn_among_all):
+    poll = closed_poll_for_all()
+    drawn_among_all(poll)
     assert f"Check this sheet at http://testserver/polls/{poll.slug}/draws/1/" in text_of(
         client.get(f"/polls/{poll.slug}/draws/1/")
     )
 
 
 @pytest.mark.parametrize("name", ["owner", "staff", "stranger", "anonymous"])
-def test_who_runs_the_poll_is_told_how_the_winner_learns_of_it(as_user, users, closed_poll, drawn, name):
-    poll = closed_poll(owner_id=users["owner"].pk)
-    drawn(poll)
+def test_who_runs_the_poll_is_told_how_the_winner_learns_of_it(
+    as_user, users, closed_poll_for_all, drawn_among_all, name
+):
+    poll = closed_poll_for_all(owner_id=users["owner"].pk)
+    drawn_among_all(poll)
     page = text_of(as_user(name).get(f"/polls/{poll.slug}/draws/1/"))
     assert ("Tell the voters to open the link of the poll again" in page) == (name in ("owner", "staff"))
 
 
 @pytest.mark.parametrize("results", ["owner", "voted"])
-def test_draw_among_all_leaks_no_turnout_to_who_may_not_see_the_results(client, closed_poll, drawn, results):
-    poll = closed_poll(results=results)
-    draw = drawn(poll)
+def test_draw_among_all_leaks_no_turnout_to_who_may_not_see_the_results(
+    client, closed_poll_for_all, drawn_among_all, results
+):
+    poll = closed_poll_for_all(results=results)
+    draw = drawn_among_all(poll)
     page = shown(client.get(f"/polls/{poll.slug}/draws/1/"))
     assert draw.winner in page
     assert "drawn from everybody who has voted" in page
@@ -428,23 +404,25 @@ def test_draw_among_all_leaks_no_turnout_to_who_may_not_see_the_results(client, 
     assert client.get(f"/polls/{poll.slug}/draws/1/entries.txt").status_code == 403
 
 
-def test_pages_of_draws_are_as_long_for_two_voters_as_for_twelve_where_results_are_hidden(client, closed_poll, drawn):
+def test_pages_of_draws_are_as_long_for_two_voters_as_for_twelve_where_results_are_hidden(
+    client, closed_poll_for_all, drawn_among_all
+):
     sizes = set()
     for voters in (2, 12):
-        poll = closed_poll(voters, results="owner", title="Same", slug=f"same-{voters:02}")
-        drawn(poll)
+        poll = closed_poll_for_all(voters, results="owner", title="Same", slug=f"same-{voters:02}")
+        drawn_among_all(poll)
         sizes.add(tuple(len(client.get(f"/polls/{poll.slug}/draws/{path}").content) for path in ("", "1/")))
     assert len(sizes) == 1
 
 
-def test_link_to_an_anonymous_poll_tells_no_choice_to_who_made_it(conn, make_poll, drawn, sql, users):
+def test_link_to_an_anonymous_poll_tells_no_choice_to_who_made_it(conn, make_poll, drawn_among_all, sql, users):
     """Who runs a poll knows everybody's link, and could look with it who is in the draw of an option."""
     poll = make_poll(audience="invite", owner_id=users["owner"].pk)
     [link] = invite(conn, poll, "Ann")
     here, elsewhere = follow(link), follow(link)
     here.post(f"/polls/{poll.slug}/", {"choices": poll.options[0]})
     sql("UPDATE polls_poll SET closes_at = clock_timestamp()")
-    option, everybody = drawn(poll, option_id=poll.options[0]), drawn(poll, 2, reason="again")
+    option, everybody = drawn_among_all(poll, option_id=poll.options[0]), drawn_among_all(poll, 2, reason="again")
     listed = [text_of(browser.get(f"/polls/{poll.slug}/draws/")) for browser in (here, elsewhere)]
     assert [f"<code>{option.winner}</code>" in page for page in listed] == [True, False]
     assert [f"<code>{everybody.winner}</code>" in page for page in listed] == [True, True]
@@ -453,9 +431,9 @@ def test_link_to_an_anonymous_poll_tells_no_choice_to_who_made_it(conn, make_pol
         assert ["your entry has won" in page for page in pages] == told
 
 
-def test_trail_tells_of_a_draw_among_all(owner, users, closed_poll, drawn, sql):
-    poll = closed_poll(owner_id=users["owner"].pk)
-    drawn(poll)
+def test_trail_tells_of_a_draw_among_all(owner, users, closed_poll_for_all, drawn_among_all, sql):
+    poll = closed_poll_for_all(owner_id=users["owner"].pk)
+    drawn_among_all(poll)
     page = text_of(owner.get(f"/polls/{poll.slug}/manage/"))
     assert "froze who is in a draw" in page
     assert "drew a winner, draw 1" in page
@@ -469,12 +447,14 @@ def test_trail_tells_of_a_draw_among_all(owner, users, closed_poll, drawn, sql):
 
 
 @pytest.mark.parametrize("public_value", ["", "4 8 15 16 23 42"])
-def test_printed_program_finds_the_winner_among_all(client, closed_poll, drawn, tmp_path, public_value):
-    poll = closed_poll(30, draw_source="Lottery" if public_value else "")
-    draw = drawn(poll, public_value=public_value)
+def test_printed_program_finds_the_winner_among_all(
+    client, closed_poll_for_all, drawn_among_all, tmp_path, public_value
+):
+    poll = closed_poll_for_all(30, draw_source="Lottery" if public_value else "")
+    draw = drawn_among_all(poll, public_value=public_value)
     entries = client.get(f"/polls/{poll.slug}/draws/1/entries.txt").getvalue()
     assert hashlib.sha256(entries).hexdigest() == draw.entries_hash
-    checked = run(program_of(client.get(f"/polls/{poll.slug}/draws/1/")), entries, tmp_path)
+    checked = run_program(program_of(client.get(f"/polls/{poll.slug}/draws/1/")), entries, tmp_path)
     assert (checked.returncode, checked.stderr) == (0, "")
     assert checked.stdout.split() == [draw.winner, *draw.alternates]
 
@@ -482,8 +462,8 @@ def test_printed_program_finds_the_winner_among_all(client, closed_poll, drawn, 
 # The command.
 
 
-def test_command_without_an_option_draws_among_everybody(closed_poll, conn, capsys):
-    poll = closed_poll()
+def test_command_without_an_option_draws_among_everybody(closed_poll_for_all, conn, capsys):
+    poll = closed_poll_for_all()
     call_command("draw_winner", poll.slug)
     out, err = capsys.readouterr()
     [draw] = queries.list_draws(conn, poll.id)
@@ -495,8 +475,8 @@ def test_command_without_an_option_draws_among_everybody(closed_poll, conn, caps
     assert (row["entries"]["option_id"], row["entries"]["entries"]) == (None, 6)
 
 
-def test_command_freezes_everybody_first_where_a_public_value_is_announced(closed_poll, conn, capsys):
-    poll = closed_poll(draw_source="Lottery")
+def test_command_freezes_everybody_first_where_a_public_value_is_announced(closed_poll_for_all, conn, capsys):
+    poll = closed_poll_for_all(draw_source="Lottery")
     queries.freeze_entries(conn, poll.id, poll.options[0], actor="test")
     with pytest.raises(CommandError, match=r"^The entries of everybody who voted are not frozen yet\.$"):
         call_command("draw_winner", poll.slug, public_value="4 8 15")
@@ -506,14 +486,14 @@ def test_command_freezes_everybody_first_where_a_public_value_is_announced(close
     assert json.loads(capsys.readouterr().out)["draw"]["option_id"] is None
 
 
-def test_command_says_in_one_line_that_nobody_voted(closed_poll):
+def test_command_says_in_one_line_that_nobody_voted(closed_poll_for_all):
     with pytest.raises(CommandError, match=r"^Nobody has voted\.$"):
-        call_command("draw_winner", closed_poll(0).slug)
+        call_command("draw_winner", closed_poll_for_all(0).slug)
 
 
-def test_command_says_in_one_line_what_an_option_is_not(closed_poll):
+def test_command_says_in_one_line_what_an_option_is_not(closed_poll_for_all):
     with pytest.raises(CommandError, match=r"^Error: argument OPTION_ID: invalid int value: 'all'$"):
-        call_command("draw_winner", closed_poll().slug, "all")
+        call_command("draw_winner", closed_poll_for_all().slug, "all")
 
 
 # The migration.
@@ -540,8 +520,8 @@ def migrate(sql):
     call_command("migrate", "polls", verbosity=0)
 
 
-def test_draws_made_before_the_migration_are_what_they_were(conn, closed_poll, sql, migrate, capsys):
-    poll = closed_poll()
+def test_draws_made_before_the_migration_are_what_they_were(conn, closed_poll_for_all, sql, migrate, capsys):
+    poll = closed_poll_for_all()
     migrate("0007")
     sql("INSERT INTO polls_entries (poll_id, option_id) VALUES (%s, %s)", poll.id, poll.options[1])
     sql("INSERT INTO polls_draw (poll_id, number, option_id) VALUES (%s, 1, %s)", poll.id, poll.options[1])
@@ -555,8 +535,8 @@ def test_draws_made_before_the_migration_are_what_they_were(conn, closed_poll, s
     assert "2 draws agree" in capsys.readouterr().out
 
 
-def test_migration_is_reversed_where_nothing_would_be_lost(closed_poll, sql, migrate, refused):
-    poll = closed_poll()
+def test_migration_is_reversed_where_nothing_would_be_lost(closed_poll_for_all, sql, migrate, refused):
+    poll = closed_poll_for_all()
     now = migrate("0008")
     sql("INSERT INTO polls_entries (poll_id, option_id) VALUES (%s, %s)", poll.id, poll.options[0])
     sql("INSERT INTO polls_draw (poll_id, number, option_id) VALUES (%s, 1, %s)", poll.id, poll.options[0])
@@ -573,8 +553,8 @@ def test_migration_is_reversed_where_nothing_would_be_lost(closed_poll, sql, mig
     assert migrate("0008") == now
 
 
-def test_migration_is_not_reversed_where_everybody_is_frozen(conn, closed_poll, sql, migrate):
-    poll = closed_poll()
+def test_migration_is_not_reversed_where_everybody_is_frozen(conn, closed_poll_for_all, sql, migrate):
+    poll = closed_poll_for_all()
     queries.freeze_entries(conn, poll.id, None, actor="test")
     frozen = sql("SELECT id, hash FROM polls_entries")
     with pytest.raises(IntegrityError, match="there are draws among everybody who voted"):
@@ -584,12 +564,12 @@ def test_migration_is_not_reversed_where_everybody_is_frozen(conn, closed_poll, 
 
 
 @pytest.mark.parametrize("page", ["", "results/"])
-def test_voters_are_led_from_the_poll_to_its_latest_draw(ballots, drawn, page):
+def test_voters_are_led_from_the_poll_to_its_latest_draw(ballots, drawn_among_all, page):
     poll, browsers = ballots()
     path = f"/polls/{poll.slug}/{page}"
     assert "A winner was drawn" not in text_of(browsers[0].get(path))
-    drawn(poll)
-    drawn(poll, 2, reason="Once more")
+    drawn_among_all(poll)
+    drawn_among_all(poll, 2, reason="Once more")
     assert f'<a href="/polls/{poll.slug}/draws/2/">See whether it is you</a>' in text_of(browsers[0].get(path))
     assert f'<a href="/polls/{poll.slug}/draws/2/">See the draw</a>' in text_of(Client().get(path))
     told = ["your entry has won" in text_of(browser.get(f"/polls/{poll.slug}/draws/2/")) for browser in browsers]

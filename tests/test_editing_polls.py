@@ -7,10 +7,9 @@ import pytest
 from django.db import connection
 
 from polls import queries
-from tests.support.owners import LATER, actors, filled, options_of, sent, state_of, times, wall
-from tests.test_pages import text_of
-
-pytest_plugins = ("tests.support.owners",)
+from tests.support.poll_forms import LATER, filled, sent, times, wall
+from tests.support.responses import text_of
+from tests.support.rows import actors, options_of, state_of
 
 
 def test_poll_without_votes_is_edited_and_kept_options_keep_their_ids(owner, own_poll, sql):

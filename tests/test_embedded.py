@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg2
@@ -19,120 +18,11 @@ from pollsite.embedded import programs
 from pollsite.embedded import server as embedded
 from pollsite.embedded.programs import EmbeddedServerError
 from pollsite.embedded.server import EmbeddedServer
+from tests.support.embedded import HOLD, HOLD_START, copied, kill_postmaster, postmaster, query, starts
+from tests.support.paths import BASE_DIR
 
-CHECKOUT = Path(__file__).resolve().parent.parent
 PACKAGES = str(Path(psycopg2.__file__).resolve().parent.parent)
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-
-# Starts the server, says so, and leaves when its standard input ends.
-HOLD = """
-import sys
-from pathlib import Path
-from pollsite.embedded.server import EmbeddedServer
-server = EmbeddedServer(Path(sys.argv[1]))
-"""
-HOLD_START = HOLD + "print(server.start(), flush=True)\n"
-
-
-class Process:
-    """A Python process of its own that runs `code` with `folder` as its argument."""
-
-    def __init__(self, folder: Path, code: str = HOLD_START + "sys.stdin.read()", before=(), **options):
-        self.popen = subprocess.Popen(
-            [*before, options.pop("python", sys.executable), "-W", "error", "-c", code, folder],
-            cwd=CHECKOUT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            **options,
-        )
-
-    def says(self) -> str:
-        return self.popen.stdout.readline().strip()
-
-    def goes_on(self) -> None:
-        self.popen.stdin.write("\n")
-        self.popen.stdin.flush()
-
-    def leaves(self) -> str:
-        """End its input, wait for its end, and return what it wrote to stderr."""
-        _, errors = self.popen.communicate(timeout=60)
-        return errors
-
-    def is_killed(self) -> None:
-        self.popen.kill()
-        self.popen.wait()
-
-    def is_cleared(self) -> None:
-        with self.popen:
-            self.popen.kill()
-
-
-@pytest.fixture
-def process():
-    """Processes that are gone when the test ends."""
-    with contextlib.ExitStack() as stack:
-
-        def make(*args, **options) -> Process:
-            made = Process(*args, **options)
-            stack.callback(made.is_cleared)
-            return made
-
-        yield make
-
-
-@pytest.fixture(scope="session")
-def data(tmp_path_factory) -> Path:
-    """A folder in which a server has been, to be copied: initdb takes longer than all the rest."""
-    server = EmbeddedServer(tmp_path_factory.mktemp("made"))
-    server.start()
-    server.release()
-    return server.folder
-
-
-def copied(data: Path, folder: Path) -> Path:
-    """Copy it with its owners: without user namespaces, what root starts belongs to somebody else."""
-    subprocess.run(["cp", "-a", str(data), str(folder)], check=True)
-    return folder
-
-
-@pytest.fixture
-def folder(data, tmp_path) -> Path:
-    return copied(data, tmp_path / "postgres")
-
-
-@pytest.fixture
-def server(folder) -> Iterator[EmbeddedServer]:
-    server = EmbeddedServer(folder)
-    yield server
-    server.start()  # so that the server stops with us, whatever the test left behind
-    server.release()
-
-
-def query(server: EmbeddedServer, sql: str):
-    connection = psycopg2.connect(
-        host=str(server.socket_folder), port=embedded.PORT, user=embedded.ROLE, dbname=embedded.DATABASE
-    )
-    connection.autocommit = True
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute(sql)
-            return cursor.fetchone() if cursor.description else None
-    finally:
-        connection.close()
-
-
-def postmaster(server: EmbeddedServer) -> int:
-    return int((server.data / "postmaster.pid").read_text().split("\n")[0])
-
-
-def starts(server: EmbeddedServer) -> int:
-    return server.log.read_text().count("starting PostgreSQL")
-
-
-def kill_postmaster(server: EmbeddedServer) -> None:
-    os.kill(postmaster(server), signal.SIGKILL)
 
 
 # Starting and stopping
@@ -152,29 +42,29 @@ def test_a_cold_start_makes_a_database_that_needs_nothing_of_the_machine(tmp_pat
     assert "database system is shut down" in server.log.read_text()
 
 
-def test_a_start_while_holding_the_server_asks_nobody(server, monkeypatch):
-    server.start()
+def test_a_start_while_holding_the_server_asks_nobody(embedded_server, monkeypatch):
+    embedded_server.start()
     monkeypatch.setattr(embedded, "run", lambda *args, **more: pytest.fail("ran a program"))
-    assert EmbeddedServer(server.folder).start() == server.socket_folder
+    assert EmbeddedServer(embedded_server.folder).start() == embedded_server.socket_folder
 
 
-def test_data_outlives_the_server(server):
-    server.start()
-    query(server, "CREATE TABLE kept AS SELECT 42 AS n")
-    server.release()
-    assert not server.answers()
-    server.start()
-    assert query(server, "SELECT n FROM kept") == (42,)
+def test_data_outlives_the_server(embedded_server):
+    embedded_server.start()
+    query(embedded_server, "CREATE TABLE kept AS SELECT 42 AS n")
+    embedded_server.release()
+    assert not embedded_server.answers()
+    embedded_server.start()
+    assert query(embedded_server, "SELECT n FROM kept") == (42,)
 
 
-def test_the_last_process_to_leave_stops_the_server(server, process):
-    first, second = process(server.folder), process(server.folder)
-    assert first.says() == second.says() == str(server.socket_folder)
+def test_the_last_process_to_leave_stops_the_server(embedded_server, process):
+    first, second = process(embedded_server.folder), process(embedded_server.folder)
+    assert first.says() == second.says() == str(embedded_server.socket_folder)
     assert first.leaves() == ""
-    assert server.answers()
+    assert embedded_server.answers()
     assert second.leaves() == ""
-    assert not server.answers()
-    assert starts(server) == 2  # one here, one when the data was made
+    assert not embedded_server.answers()
+    assert starts(embedded_server) == 2  # one here, one when the data was made
 
 
 def test_four_cold_starts_at_once_make_one_server(tmp_path, process):
@@ -192,7 +82,7 @@ def test_four_cold_starts_at_once_make_one_server(tmp_path, process):
     assert starts(server) == 1
 
 
-def test_coming_and_going_processes_always_find_a_server(server, process):
+def test_coming_and_going_processes_always_find_a_server(embedded_server, process):
     churn = (
         HOLD
         + """
@@ -202,12 +92,12 @@ for _ in range(5):
     server.release()
 """
     )
-    processes = [process(server.folder, churn) for _ in range(4)]
+    processes = [process(embedded_server.folder, churn) for _ in range(4)]
     assert [each.leaves() for each in processes] == [""] * 4
-    assert not server.answers()
+    assert not embedded_server.answers()
 
 
-def test_ctrl_c_reaches_the_server_only_through_the_process_that_leaves(server, process):
+def test_ctrl_c_reaches_the_server_only_through_the_process_that_leaves(embedded_server, process):
     code = """
 import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are made to ignore it
@@ -217,92 +107,94 @@ try:
 except KeyboardInterrupt:
     print(server.answers(), flush=True)
 """
-    held = process(server.folder, HOLD + code, start_new_session=True)
+    held = process(embedded_server.folder, HOLD + code, start_new_session=True)
     held.says()
     os.killpg(held.popen.pid, signal.SIGINT)
     assert held.says() == "True"
     held.leaves()
-    assert not server.answers()
+    assert not embedded_server.answers()
 
 
 # Killed processes
 
 
-def test_after_kill_9_of_its_holder_the_next_process_takes_the_server_over_and_stops_it(server, process):
-    held = process(server.folder)
+def test_after_kill_9_of_its_holder_the_next_process_takes_the_server_over_and_stops_it(embedded_server, process):
+    held = process(embedded_server.folder)
     held.says()
     held.is_killed()
-    assert server.answers()
-    before = postmaster(server)
-    server.start()
-    assert postmaster(server) == before
-    server.release()
-    assert not server.answers()
+    assert embedded_server.answers()
+    before = postmaster(embedded_server)
+    embedded_server.start()
+    assert postmaster(embedded_server) == before
+    embedded_server.release()
+    assert not embedded_server.answers()
 
 
-def test_after_kill_9_of_the_server_a_start_that_checks_brings_it_back_with_its_data(server):
-    server.start()
-    query(server, "CREATE TABLE kept AS SELECT 42 AS n")
-    kill_postmaster(server)
-    server.start(check=True)
-    assert query(server, "SELECT n FROM kept") == (42,)
+def test_after_kill_9_of_the_server_a_start_that_checks_brings_it_back_with_its_data(embedded_server):
+    embedded_server.start()
+    query(embedded_server, "CREATE TABLE kept AS SELECT 42 AS n")
+    kill_postmaster(embedded_server)
+    embedded_server.start(check=True)
+    assert query(embedded_server, "SELECT n FROM kept") == (42,)
 
 
-def test_a_pid_that_belongs_to_somebody_else_by_now_neither_stops_the_start_nor_is_signalled(server, process):
-    server.start()
-    socket_lock = server.socket_folder / f"{embedded.SOCKET}.lock"
-    killed, lock = postmaster(server), socket_lock.read_text()
-    kill_postmaster(server)
-    stranger = process(server.folder, "import sys; print(flush=True); sys.stdin.read()")
+def test_a_pid_that_belongs_to_somebody_else_by_now_neither_stops_the_start_nor_is_signalled(embedded_server, process):
+    embedded_server.start()
+    socket_lock = embedded_server.socket_folder / f"{embedded.SOCKET}.lock"
+    killed, lock = postmaster(embedded_server), socket_lock.read_text()
+    kill_postmaster(embedded_server)
+    stranger = process(embedded_server.folder, "import sys; print(flush=True); sys.stdin.read()")
     stranger.says()
-    for file, text in ((server.data / "postmaster.pid", None), (socket_lock, lock)):
+    for file, text in ((embedded_server.data / "postmaster.pid", None), (socket_lock, lock)):
         file.write_text((text or file.read_text()).replace(str(killed), str(stranger.popen.pid), 1))
-    server.start(check=True)
-    assert query(server, "SELECT 1") == (1,)
-    server.release()
-    assert not server.answers()
+    embedded_server.start(check=True)
+    assert query(embedded_server, "SELECT 1") == (1,)
+    embedded_server.release()
+    assert not embedded_server.answers()
     stranger.leaves()
     assert stranger.popen.returncode == 0
 
 
-def test_a_start_waits_for_a_server_that_is_about_to_stop(server):
-    server.start()
-    client = psycopg2.connect(host=str(server.socket_folder), port=embedded.PORT, user="pollsite", dbname="pollsite")
-    before = postmaster(server)
+def test_a_start_waits_for_a_server_that_is_about_to_stop(embedded_server):
+    embedded_server.start()
+    client = psycopg2.connect(
+        host=str(embedded_server.socket_folder), port=embedded.PORT, user="pollsite", dbname="pollsite"
+    )
+    before = postmaster(embedded_server)
     os.kill(before, signal.SIGTERM)  # "smart": accepts nobody, and waits for the client to go
-    while server.answers():
+    while embedded_server.answers():
         pass
-    starting = threading.Thread(target=server.start, kwargs={"check": True})
+    starting = threading.Thread(target=embedded_server.start, kwargs={"check": True})
     starting.start()
     client.close()
     starting.join(timeout=60)
-    assert server.answers()
-    assert postmaster(server) != before
+    assert embedded_server.answers()
+    assert postmaster(embedded_server) != before
 
 
-def test_a_start_waits_for_a_server_that_is_still_starting(server, monkeypatch):
-    server.start()
-    before = postmaster(server)
+def test_a_start_waits_for_a_server_that_is_still_starting(embedded_server, monkeypatch):
+    embedded_server.start()
+    before = postmaster(embedded_server)
     asked, ask = iter((False, False)), EmbeddedServer.answers
     monkeypatch.setattr(EmbeddedServer, "answers", lambda self: next(asked, True) and ask(self))
-    starting = threading.Thread(target=server.start, kwargs={"check": True}, daemon=True)
+    starting = threading.Thread(target=embedded_server.start, kwargs={"check": True}, daemon=True)
     starting.start()
     starting.join(timeout=20)
     assert not starting.is_alive()
-    assert postmaster(server) == before
+    assert postmaster(embedded_server) == before
 
 
-def test_a_server_that_neither_starts_nor_stops_is_not_waited_for_without_end(server, monkeypatch):
-    server.start()
+def test_a_server_that_neither_starts_nor_stops_is_not_waited_for_without_end(embedded_server, monkeypatch):
+    embedded_server.start()
     with monkeypatch.context() as patched:
         patched.setattr(embedded, "START_SECONDS", 0)
         patched.setattr(EmbeddedServer, "answers", lambda self: False)
         with pytest.raises(EmbeddedServerError, match=r"neither starts nor stops within 0 s: .*server.log says why"):
-            server.start(check=True)
-    assert not server.answers()
+            embedded_server.start(check=True)
+    assert not embedded_server.answers()
 
 
-def test_a_second_ctrl_c_does_not_leave_the_server_behind(server, process):
+def test_a_second_ctrl_c_does_not_leave_the_server_behind(embedded_server, process):
     code = """
 import os, signal
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -310,10 +202,10 @@ stop = server._stop
 EmbeddedServer._stop = lambda self: (os.kill(os.getpid(), signal.SIGINT), stop())
 sys.stdin.read()
 """
-    held = process(server.folder, HOLD_START + code)
+    held = process(embedded_server.folder, HOLD_START + code)
     held.says()
     assert held.leaves() == ""
-    assert not server.answers()
+    assert not embedded_server.answers()
 
 
 def test_what_a_killed_initdb_left_is_cleared_away(tmp_path):
@@ -343,18 +235,18 @@ sys.stdin.read()
 """
 
 
-def test_a_forked_child_does_not_hold_the_server_for_itself(server, process):
-    parent = process(server.folder, HOLD_START + FORK.format(in_child="", at_the_end="sys.stdin.read()"))
+def test_a_forked_child_does_not_hold_the_server_for_itself(embedded_server, process):
+    parent = process(embedded_server.folder, HOLD_START + FORK.format(in_child="", at_the_end="sys.stdin.read()"))
     parent.says()
     assert parent.says() == "child"
     parent.popen.kill()
     parent.popen.wait()
-    server.start()
-    server.release()
-    assert not server.answers()  # while the child lives on
+    embedded_server.start()
+    embedded_server.release()
+    assert not embedded_server.answers()  # while the child lives on
 
 
-def test_a_forked_child_that_ends_does_not_release_its_parents_hold(server, process):
+def test_a_forked_child_that_ends_does_not_release_its_parents_hold(embedded_server, process):
     code = """
 import os
 child = os.fork()
@@ -364,26 +256,26 @@ os.waitpid(child, 0)
 print("gone", flush=True)
 sys.stdin.read()
 """
-    parent = process(server.folder, HOLD_START + code)
+    parent = process(embedded_server.folder, HOLD_START + code)
     parent.says()
     assert parent.says() == "gone"
-    server.start()
-    server.release()
-    assert server.answers()
+    embedded_server.start()
+    embedded_server.release()
+    assert embedded_server.answers()
     assert parent.leaves() == ""
-    assert not server.answers()
+    assert not embedded_server.answers()
 
 
-def test_a_forked_child_that_uses_the_server_takes_a_hold_of_its_own(server, process):
+def test_a_forked_child_that_uses_the_server_takes_a_hold_of_its_own(embedded_server, process):
     code = FORK.format(in_child="server.start()", at_the_end="print(server.answers(), flush=True)")
-    parent = process(server.folder, HOLD_START + code)
+    parent = process(embedded_server.folder, HOLD_START + code)
     parent.says()
     assert parent.says() == "child"
     parent.popen.stdin.close()
     parent.popen.wait()  # releases its own hold, and the pipe
     assert parent.says() == "True"
     assert parent.popen.stdout.read() == ""  # the child has ended as well
-    assert not server.answers()
+    assert not embedded_server.answers()
 
 
 # Paths
@@ -393,8 +285,8 @@ def test_a_forked_child_that_uses_the_server_takes_a_hold_of_its_own(server, pro
     "name",
     ["with spaces", 'it\'s "quoted"', "a,b", "$HOME `id` \\ %s", "größe", "long" * 30],
 )
-def test_any_path_will_do(name, data, tmp_path):
-    server = EmbeddedServer(copied(data, tmp_path / name))
+def test_any_path_will_do(name, cluster, tmp_path):
+    server = EmbeddedServer(copied(cluster, tmp_path / name))
     server.start()
     try:
         assert query(server, "SHOW data_directory") == (str(tmp_path / name / "data"),)
@@ -404,15 +296,15 @@ def test_any_path_will_do(name, data, tmp_path):
     assert not server.answers()
 
 
-def test_variables_that_are_meant_for_other_servers_change_nothing(server, monkeypatch):
+def test_variables_that_are_meant_for_other_servers_change_nothing(embedded_server, monkeypatch):
     for name in ("PGDATA", "PGPORT", "PGHOSTADDR", "PGSSLMODE", "PGOPTIONS"):
         monkeypatch.setenv(name, "nonsense")
-    server.start()
-    assert server.answers()
+    embedded_server.start()
+    assert embedded_server.answers()
 
 
-def test_a_path_too_long_for_a_socket_has_a_private_folder_that_every_process_finds(data, tmp_path, process):
-    server = EmbeddedServer(copied(data, tmp_path / ("long" * 30)))
+def test_a_path_too_long_for_a_socket_has_a_private_folder_that_every_process_finds(cluster, tmp_path, process):
+    server = EmbeddedServer(copied(cluster, tmp_path / ("long" * 30)))
     held = process(server.folder)
     assert held.says() == str(server.socket_folder)
     assert server.socket_folder.parent == Path("/tmp")
@@ -424,8 +316,8 @@ def test_a_path_too_long_for_a_socket_has_a_private_folder_that_every_process_fi
 @pytest.mark.parametrize(
     ("mode", "owner"), [(0o777, os.geteuid()), pytest.param(0o700, 65_534, marks=as_root)], ids=["open", "another's"]
 )
-def test_a_socket_folder_that_others_may_enter_is_refused(mode, owner, data, tmp_path):
-    server = EmbeddedServer(copied(data, tmp_path / ("long" * 30)))
+def test_a_socket_folder_that_others_may_enter_is_refused(mode, owner, cluster, tmp_path):
+    server = EmbeddedServer(copied(cluster, tmp_path / ("long" * 30)))
     server.socket_folder.mkdir()
     server.socket_folder.chmod(mode)
     os.chown(server.socket_folder, owner, -1)
@@ -459,7 +351,7 @@ def somebody():
                     "from pollsite.embedded.programs import binaries; open(binaries() / 'postgres', 'rb').close()",
                 ]
                 with contextlib.suppress(OSError, subprocess.CalledProcessError):
-                    subprocess.run(test, cwd=CHECKOUT, stderr=subprocess.DEVNULL, check=True, **who)
+                    subprocess.run(test, cwd=BASE_DIR, stderr=subprocess.DEVNULL, check=True, **who)
                     return folder, {**who, "python": python}
             pytest.skip("this checkout is closed to other users")
 
@@ -523,13 +415,13 @@ def test_root_without_user_namespaces_becomes_an_ordinary_user_for_it(tmp_path, 
 
 
 @as_root
-def test_root_makes_no_user_and_opens_no_folder(server):
-    users, modes = Path("/etc/passwd").read_bytes(), [path.stat().st_mode for path in server.folder.parents]
-    server.start()
+def test_root_makes_no_user_and_opens_no_folder(embedded_server):
+    users, modes = Path("/etc/passwd").read_bytes(), [path.stat().st_mode for path in embedded_server.folder.parents]
+    embedded_server.start()
     assert Path("/etc/passwd").read_bytes() == users
-    assert [path.stat().st_mode for path in server.folder.parents] == modes
+    assert [path.stat().st_mode for path in embedded_server.folder.parents] == modes
     if NAMESPACES:
-        assert {path.stat().st_uid for path in server.folder.rglob("*")} == {0}
+        assert {path.stat().st_uid for path in embedded_server.folder.rglob("*")} == {0}
 
 
 def test_a_user_that_postgresql_cannot_run_as_is_told(monkeypatch):
@@ -565,9 +457,11 @@ def complaint(server: EmbeddedServer) -> str:
     return str(caught.value)
 
 
-def test_data_of_another_major_version(folder):
-    (folder / "data" / "PG_VERSION").write_text("16\n")
-    assert "was made by PostgreSQL 16, and this is 18: set EMBEDDED_POSTGRES_DIR" in complaint(EmbeddedServer(folder))
+def test_data_of_another_major_version(server_folder):
+    (server_folder / "data" / "PG_VERSION").write_text("16\n")
+    assert "was made by PostgreSQL 16, and this is 18: set EMBEDDED_POSTGRES_DIR" in complaint(
+        EmbeddedServer(server_folder)
+    )
 
 
 def test_a_folder_that_cannot_be_made(tmp_path):
@@ -590,10 +484,10 @@ def test_data_that_is_not_finished_is_not_left(name, value, reason, tmp_path, mo
     assert not list((tmp_path / "postgres").glob("data*"))
 
 
-def test_a_configuration_that_postgresql_refuses(folder):
-    with (folder / "data" / "postgresql.conf").open("a") as file:
+def test_a_configuration_that_postgresql_refuses(server_folder):
+    with (server_folder / "data" / "postgresql.conf").open("a") as file:
         file.write("shared_buffers = many\n")
-    said = complaint(EmbeddedServer(folder))
+    said = complaint(EmbeddedServer(server_folder))
     assert 'does not start: invalid value for parameter "shared_buffers"' in said or "configuration file" in said
 
 
@@ -634,19 +528,19 @@ def complaint_of_binaries() -> str:
     return str(caught.value)
 
 
-def test_a_start_that_failed_holds_nothing(folder):
-    server = EmbeddedServer(folder)
-    (folder / "data" / "PG_VERSION").write_text("16\n")
+def test_a_start_that_failed_holds_nothing(server_folder):
+    server = EmbeddedServer(server_folder)
+    (server_folder / "data" / "PG_VERSION").write_text("16\n")
     complaint(server)
-    (folder / "data" / "PG_VERSION").write_text("18\n")
+    (server_folder / "data" / "PG_VERSION").write_text("18\n")
     server.start()
     assert server.answers()
     server.release()
     assert not server.answers()
 
 
-def test_the_log_is_set_aside_when_it_has_grown(server, monkeypatch):
+def test_the_log_is_set_aside_when_it_has_grown(embedded_server, monkeypatch):
     monkeypatch.setattr(embedded, "LOG_BYTES", 10)
-    server.start()
-    assert starts(server) == 1
-    assert (server.folder / "server.log.1").exists()
+    embedded_server.start()
+    assert starts(embedded_server) == 1
+    assert (embedded_server.folder / "server.log.1").exists()

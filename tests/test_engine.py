@@ -2,101 +2,27 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from glob import glob
 from pathlib import Path
 
 import psycopg2
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.commands import makemigrations
-from django.db import ConnectionHandler
 from django.db.utils import OperationalError
 from psycopg2.extensions import STATUS_READY
 from psycopg2.extensions import connection as Psycopg2Connection
 
 from pollsite.embedded import programs
-from pollsite.embedded.programs import EmbeddedServerError, binaries, unprivileged
+from pollsite.embedded.programs import EmbeddedServerError
 from pollsite.embedded.server import EmbeddedServer
 from pollsite.postgres import base
-from pollsite.postgres.base import DatabaseWrapper
 from pollsite.postgres.error_messages import one_line_message
 from pollsite.postgres.url import database_settings
-
-CHECKOUT = Path(__file__).resolve().parent.parent
-SECRET = "s3cr3t"
-
-
-def manage(*args: str, folder: Path, url: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "manage.py", *args],
-        cwd=CHECKOUT,
-        env={**os.environ, "DATABASE_URL": url, "EMBEDDED_POSTGRES_DIR": str(folder), **environment},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-
-def wrapper(settings: dict) -> DatabaseWrapper:
-    return ConnectionHandler({"default": settings})["default"]
-
-
-@pytest.fixture(scope="module")
-def embedded_folder(tmp_path_factory) -> Iterator[Path]:
-    """A running embedded server that is not the one the other tests use."""
-    server = EmbeddedServer(tmp_path_factory.mktemp("embedded"))
-    server.start()
-    yield server.folder
-    server.start(check=True)
-    server.release()
-
-
-@pytest.fixture
-def here(embedded_folder) -> DatabaseWrapper:
-    return wrapper(database_settings("", embedded_folder=embedded_folder))
-
-
-class External:
-    """A server as an operator would have one: TCP, a password, a time zone that is not UTC."""
-
-    def __init__(self, programs: Path, folder: Path) -> None:
-        self.programs, self.folder = programs, folder
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        password = folder / "password"
-        password.write_text(SECRET)
-        initdb = ("initdb", "-N", "-D", f"{folder}/data", "-U", "owner", "-A", "scram-sha-256", f"--pwfile={password}")
-        self.run(*initdb, "-E", "UTF8", "--locale=C")
-        options = (
-            f"-c port={self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c timezone=Asia/Tokyo"
-        )
-        self.run("pg_ctl", "start", "-w", "-D", f"{folder}/data", "-l", f"{folder}/log", "-o", options)
-
-    def run(self, program: str, *args: str) -> None:
-        command = unprivileged([str(self.programs / program), *args], self.folder)
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-
-    def stop(self) -> None:
-        self.run("pg_ctl", "stop", "-w", "-m", "fast", "-D", f"{self.folder}/data")
-
-    def url(self, name: str = "postgres", password: str = SECRET, more: str = "") -> str:
-        return f"postgres://owner:{password}@127.0.0.1:{self.port}/{name}{more}"
-
-
-# The wheel's own, and any other major version that this machine has.
-@pytest.fixture(scope="module", params=["wheel", *sorted(glob("/usr/lib/postgresql/*/bin"))])
-def external(request, tmp_path_factory) -> Iterator[External]:
-    server = External(binaries() if request.param == "wheel" else Path(request.param), tmp_path_factory.mktemp("other"))
-    yield server
-    server.stop()
-
+from tests.support.engine import SECRET, manage, one_line, wrapper
+from tests.support.paths import BASE_DIR
 
 # DATABASE_URL
 
@@ -306,7 +232,7 @@ def test_connect_psycopg2_holds_a_server_that_runs_already(tmp_path):
     start += "server = EmbeddedServer(Path(sys.argv[1])); server.start();"
 
     def run(then: str) -> None:
-        subprocess.run([sys.executable, "-c", start + then, str(folder)], cwd=CHECKOUT, check=True)
+        subprocess.run([sys.executable, "-c", start + then, str(folder)], cwd=BASE_DIR, check=True)
 
     run("os._exit(0)")  # leaves without a word
     connection = wrapper(database_settings("", embedded_folder=folder)).connect_psycopg2()
@@ -388,14 +314,6 @@ def test_several_hosts_are_tried_until_one_takes_writes(external, tmp_path):
 
 
 # What goes wrong is one line
-
-
-def one_line(result: subprocess.CompletedProcess[str]) -> str:
-    assert result.returncode == 1
-    assert result.stdout == ""
-    assert result.stderr.count("\n") == 1
-    assert SECRET not in result.stderr
-    return result.stderr
 
 
 def test_a_server_that_is_down(tmp_path):

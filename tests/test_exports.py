@@ -13,14 +13,9 @@ FORMULA = '=HYPERLINK("http://evil.example","Click")'
 
 
 @pytest.fixture
-def owner(django_user_model, transactional_db):
-    return django_user_model.objects.create_user("olga")
-
-
-@pytest.fixture
-def named_poll(make_poll, vote, sql, owner, django_user_model):
+def named_poll(make_poll, vote, sql, olga, django_user_model):
     """A named poll in which a user, an invited person, somebody unknown and somebody deleted have voted."""
-    poll = make_poll(options=4, named=True, max_choices=2, owner_id=owner.pk, title="<b>“Töa”</b>?")
+    poll = make_poll(options=4, named=True, max_choices=2, owner_id=olga.pk, title="<b>“Töa”</b>?")
     sql("UPDATE polls_option SET text = %s WHERE id = %s", FORMULA, poll.options[0])
     sql("UPDATE polls_option SET text = '<script>alert(1)</script>' WHERE id = %s", poll.options[1])
     user = django_user_model.objects.create_user("+ann@example.org")
@@ -34,13 +29,8 @@ def named_poll(make_poll, vote, sql, owner, django_user_model):
     return poll
 
 
-def as_owner(client, owner):
-    client.force_login(owner)
-    return client
-
-
-def test_log_as_csv(client, owner, named_poll, sql):
-    response = as_owner(client, owner).get(f"/polls/{named_poll.slug}/votes.csv")
+def test_log_as_csv(as_olga, named_poll, sql):
+    response = as_olga.get(f"/polls/{named_poll.slug}/votes.csv")
     assert response["Content-Type"] == "text/csv; charset=utf-8"
     assert response["Content-Disposition"] == f'attachment; filename="{named_poll.slug}-votes.csv"'
     rows = list(csv.reader(io.StringIO(response.getvalue().decode(), newline="")))
@@ -54,8 +44,8 @@ def test_log_as_csv(client, owner, named_poll, sql):
     ]
 
 
-def test_log_as_json(client, owner, named_poll):
-    response = as_owner(client, owner).get(f"/polls/{named_poll.slug}/votes.json")
+def test_log_as_json(as_olga, named_poll):
+    response = as_olga.get(f"/polls/{named_poll.slug}/votes.json")
     assert response["Content-Type"] == "application/json; charset=utf-8"
     log = json.loads(response.getvalue())
     assert (log["slug"], log["title"]) == (named_poll.slug, "<b>“Töa”</b>?")
@@ -64,9 +54,9 @@ def test_log_as_json(client, owner, named_poll):
     assert log["votes"][0]["choices"][1]["text"] == FORMULA
 
 
-def test_log_without_votes_is_well_formed(client, owner, make_poll):
-    poll = make_poll(named=True, owner_id=owner.pk)
-    client.force_login(owner)
+def test_log_without_votes_is_well_formed(client, olga, make_poll):
+    poll = make_poll(named=True, owner_id=olga.pk)
+    client.force_login(olga)
     assert json.loads(client.get(f"/polls/{poll.slug}/votes.json").getvalue())["votes"] == []
     assert client.get(f"/polls/{poll.slug}/votes.csv").getvalue() == b"time,voter,choice 1\r\n"
 
@@ -91,10 +81,10 @@ def test_poll_without_owner_is_nobodys(client, django_user_model, make_poll, kin
 
 
 @pytest.mark.parametrize("kind", ["csv", "json"])
-def test_anonymous_poll_has_no_log_even_for_its_owner(client, owner, make_poll, vote, conn, kind):
-    poll = make_poll(owner_id=owner.pk)
+def test_anonymous_poll_has_no_log_even_for_its_owner(client, olga, make_poll, vote, conn, kind):
+    poll = make_poll(owner_id=olga.pk)
     vote(poll, "secret-key", poll.options[:1])
-    client.force_login(owner)
+    client.force_login(olga)
     response = client.get(f"/polls/{poll.slug}/votes.{kind}")
     assert response.status_code == 403
     assert b"secret-key" not in response.content
@@ -105,13 +95,13 @@ def test_anonymous_poll_has_no_log_even_for_its_owner(client, owner, make_poll, 
 @pytest.mark.parametrize("kind", ["csv", "json"])
 @pytest.mark.parametrize("votes", [1, 2, 3, 4, 5])
 def test_log_is_read_in_parts_and_holds_no_connection_between_them(
-    client, owner, make_poll, vote, pool, monkeypatch, kind, votes
+    client, olga, make_poll, vote, pool, monkeypatch, kind, votes
 ):
     monkeypatch.setattr(exports, "VOTES_A_READ", 2)
-    poll = make_poll(named=True, owner_id=owner.pk)
+    poll = make_poll(named=True, owner_id=olga.pk)
     for number in range(votes):
         vote(poll, f"browser:{number}", poll.options[:1])
-    client.force_login(owner)
+    client.force_login(olga)
     parts = []
     for part in client.get(f"/polls/{poll.slug}/votes.{kind}").streaming_content:
         parts.append(part)
@@ -125,15 +115,15 @@ def test_log_is_read_in_parts_and_holds_no_connection_between_them(
         assert content.count(b"\r\n") == 1 + votes
 
 
-def test_head_reads_no_votes(client, owner, named_poll):
-    response = as_owner(client, owner).head(f"/polls/{named_poll.slug}/votes.csv")
+def test_head_reads_no_votes(as_olga, named_poll):
+    response = as_olga.head(f"/polls/{named_poll.slug}/votes.csv")
     assert response.status_code == 200
     assert response.getvalue() == b""
 
 
 @pytest.mark.parametrize("method", ["post", "put", "delete"])
-def test_log_is_only_read(client, owner, named_poll, method):
-    assert getattr(as_owner(client, owner), method)(f"/polls/{named_poll.slug}/votes.csv").status_code == 405
+def test_log_is_only_read(as_olga, named_poll, method):
+    assert getattr(as_olga, method)(f"/polls/{named_poll.slug}/votes.csv").status_code == 405
 
 
 @pytest.mark.parametrize(

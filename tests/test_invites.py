@@ -12,74 +12,12 @@ from django.db import connection
 from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 
-from polls import invites, queries, voters
+from polls import invites, queries
 from polls.views.invitation import invited
+from tests.support.invitations import MANAGER, add_path, cast, create, follow, invite, links_in
+from tests.support.responses import text_of
+from tests.support.rows import votes
 from tests.support.site import Browser, serve
-from tests.test_pages import text_of, votes
-
-MANAGER = queries.Manager(0, True, "staff")
-
-
-@pytest.fixture
-def owner(django_user_model):
-    return django_user_model.objects.create_user("owner")
-
-
-@pytest.fixture
-def desk(client, owner):
-    """The browser of somebody who runs a poll."""
-    client.force_login(owner)
-    return client
-
-
-@pytest.fixture
-def make_invited_poll(make_poll, owner):
-    def make(**columns):
-        return make_poll(audience="invite", owner_id=owner.pk, **columns)
-
-    return make
-
-
-@pytest.fixture
-def poll(make_invited_poll):
-    return make_invited_poll()
-
-
-def invite(conn, poll, *labels):
-    """Invite people; return the secrets of their links."""
-    tokens = [invites.new_token() for _ in labels]
-    hashes = [invites.hash_of(token) for token in tokens]
-    queries.make_invites(conn, poll.slug, MANAGER, list(zip(labels, hashes, strict=True)))
-    return tokens
-
-
-def follow(token, client=None):
-    """A browser that has followed a link."""
-    client = client or Client()
-    assert client.get(f"/i/{token}/").status_code == 303
-    return client
-
-
-def cast(conn, poll, token, choice=0, *, named=None):
-    _, invite_id = queries.find_invite(conn, invites.hash_of(token)) or (None, 0)
-    person = voters.voter(poll.slug, f"invite:{invite_id}")
-    queries.cast_invited_vote(conn, poll.slug, invite_id, invites.hash_of(token), *person, [poll.options[choice]])
-
-
-def add_path(poll):
-    return f"/polls/{poll.slug}/invites/add/"
-
-
-def create(desk, poll, people, **fields):
-    """Check a list and then confirm it, as the page does."""
-    page = desk.post(add_path(poll), {"people": people, "check": "", **fields})
-    key = re.search(r'name="key" value="([^"]*)"', page.content.decode())[1]
-    return desk.post(add_path(poll), {"people": people, "key": key, "create": ""})
-
-
-def links_in(response):
-    return re.findall(r"/i/([\w-]+)/</code>", response.content.decode())
-
 
 # The link and the vote
 
@@ -437,10 +375,10 @@ def test_who_does_not_run_the_poll_learns_nothing(client, conn, poll, sql, djang
 
 
 @pytest.mark.parametrize(("method", "path"), MANAGING)
-def test_owner_and_staff_may(client, conn, poll, sql, owner, admin_user, method, path):
+def test_owner_and_staff_may(client, conn, poll, sql, users, admin_user, method, path):
     invite(conn, poll, "Ann")
     path = f"/polls/{poll.slug}/invites/" + path.format(id=sql("SELECT id FROM polls_invite")[0][0])
-    for user in (owner, admin_user):
+    for user in (users["owner"], admin_user):
         client.force_login(user)
         assert getattr(client, method)(path, {"people": "Bob", "check": ""}).status_code in (200, 303)
 
@@ -454,11 +392,11 @@ def test_nothing_is_done_by_get(desk, conn, poll, sql, method, path):
 
 
 @pytest.mark.parametrize(("method", "path"), [pair for pair in MANAGING if pair[0] == "post"])
-def test_nothing_is_done_without_the_token_of_the_page(conn, poll, sql, owner, method, path):
+def test_nothing_is_done_without_the_token_of_the_page(conn, poll, sql, users, method, path):
     invite(conn, poll, "Ann")
     before = sql("SELECT * FROM polls_invite")
     stranger = Client(enforce_csrf_checks=True)
-    stranger.force_login(owner)
+    stranger.force_login(users["owner"])
     path = f"/polls/{poll.slug}/invites/" + path.format(id=before[0][0])
     assert stranger.post(path, {"people": "Bob", "create": ""}).status_code == 403
     assert sql("SELECT * FROM polls_invite") == before
@@ -474,8 +412,8 @@ def test_invitation_of_another_poll_cannot_be_touched(desk, conn, poll, make_pol
     assert sql("SELECT * FROM polls_invite") == before
 
 
-def test_poll_for_others_has_no_invitations(desk, make_poll, owner):
-    poll = make_poll(owner_id=owner.pk)
+def test_poll_for_others_has_no_invitations(desk, make_poll, users):
+    poll = make_poll(owner_id=users["owner"].pk)
     assert desk.get(f"/polls/{poll.slug}/invites/").status_code == 404
     assert desk.post(add_path(poll), {"people": "Ann", "create": ""}).status_code == 404
 

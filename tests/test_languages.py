@@ -12,7 +12,7 @@ from django.core.management import call_command
 from django.utils import translation
 
 from polls.views.draws import REFUSALS
-from tests.support.site import BASE_DIR
+from tests.support.paths import BASE_DIR
 
 LANGUAGES = [code for code, _name in settings.LANGUAGES if code != settings.LANGUAGE_CODE]
 PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|%%|\{\w*\}")

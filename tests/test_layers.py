@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.site import BASE_DIR
+from tests.support.paths import BASE_DIR
 
 # Each may import from those before it only; what is not named here may be imported by the later ones.
 LAYERS = [

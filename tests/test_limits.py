@@ -4,8 +4,9 @@ import pytest
 from django.test import Client
 
 from polls import limits
-from tests.test_invites import invite
-from tests.test_pages import text_of, votes
+from tests.support.invitations import invite
+from tests.support.responses import text_of
+from tests.support.rows import votes
 
 HERE = {"REMOTE_ADDR": "192.0.2.1"}
 

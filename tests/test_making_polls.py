@@ -10,10 +10,9 @@ from django.core.exceptions import ValidationError
 from django.test import Client
 
 from polls import option_lines, queries, wall_clock
-from tests.support.owners import LATER, actors, filled, options_of, sent, wall
-from tests.test_pages import text_of
-
-pytest_plugins = ("tests.support.owners",)
+from tests.support.poll_forms import LATER, filled, sent, wall
+from tests.support.responses import text_of
+from tests.support.rows import actors, options_of
 
 
 def test_question_and_options_are_enough(owner, sql, users):

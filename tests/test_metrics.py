@@ -11,16 +11,11 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from polls import metrics, processes, queries
 from polls.pool import PoolTimeout
 from polls.publishing import Publisher, describe
+from tests.support.monitoring import both_workers, front_page_stuck, load
 from tests.support.servers import in_thread, wait_until
 from tests.support.site import Browser, serve
-from tests.test_pool_status import both_workers, front_page_stuck, load
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
-
-
-@pytest.fixture
-def folder(tmp_path):
-    return tmp_path / "pools"
 
 
 def samples(text):
@@ -36,20 +31,20 @@ def total(found, name, **labels):
     return sum(sample.value for sample in found.get(name, ()) if labels.items() <= sample.labels.items())
 
 
-def test_its_own_parsers_find_no_fault_and_every_process(folder, transactional_db, make_poll):
+def test_its_own_parsers_find_no_fault_and_every_process(state_folder, transactional_db, make_poll):
     poll = make_poll()
-    with serve(POOL_STATE_DIR=str(folder), METRICS_ALLOWED="127.0.0.1", POOL_MAXCONN="3") as address:
+    with serve(POOL_STATE_DIR=str(state_folder), METRICS_ALLOWED="127.0.0.1", POOL_MAXCONN="3") as address:
         voter = Browser(address)
         voter.get(f"/polls/{poll.slug}/")
         voter.post(f"/polls/{poll.slug}/", poll.options[:1])
         voter.post(f"/polls/{poll.slug}/", poll.options[:1])
         with load(address, clients=4):
-            pids = {str(process["pid"]) for process in wait_until(lambda: both_workers(folder))}
-            wait_until(lambda: sum(process["stats"]["requests_num"] for process in processes.read(folder)) > 50)
-        wait_until(lambda: sum(sum(p["votes"].values()) for p in processes.read(folder)) == 2)
+            pids = {str(process["pid"]) for process in wait_until(lambda: both_workers(state_folder))}
+            wait_until(lambda: sum(process["stats"]["requests_num"] for process in processes.read(state_folder)) > 50)
+        wait_until(lambda: sum(sum(p["votes"].values()) for p in processes.read(state_folder)) == 2)
         _, headers, text = Browser(address).get("/metrics")
         found = samples(text)
-        stats = [process["stats"] for process in processes.read(folder)]
+        stats = [process["stats"] for process in processes.read(state_folder)]
     assert headers["Content-Type"].startswith("text/plain")
     for name in (
         "db_client_connection_count",
@@ -76,24 +71,24 @@ def test_its_own_parsers_find_no_fault_and_every_process(folder, transactional_d
     assert total(found, "pollsite_votes_total", outcome="already_voted") == 1
 
 
-def test_openmetrics_is_spoken_where_it_is_asked_for(folder, transactional_db, settings, pool):
-    settings.METRICS_ALLOWED, settings.POOL_STATE_DIR = ["127.0.0.1"], str(folder)
-    publish(folder, pool)
+def test_openmetrics_is_spoken_where_it_is_asked_for(state_folder, transactional_db, settings, pool):
+    settings.METRICS_ALLOWED, settings.POOL_STATE_DIR = ["127.0.0.1"], str(state_folder)
+    publish(state_folder, pool)
     response = Client().get("/metrics", headers={"accept": OPENMETRICS})
     assert response["Content-Type"].startswith("application/openmetrics-text")
     names = {family.name for family in parse_openmetrics(response.content.decode())}
     assert {"db_client_connection_wait_time_seconds", "db_client_connection_timeouts", "pollsite_votes"} <= names
 
 
-def publish(folder, pool):
+def publish(state_folder, pool):
     with pool.connection():
         pass
-    Publisher(folder, lambda: describe(pool, "", None)).publish()
+    Publisher(state_folder, lambda: describe(pool, "", None)).publish()
 
 
-def test_buckets_are_cumulative_and_end_with_all(transactional_db, pool, folder):
-    publish(folder, pool)
-    [status] = processes.read(folder)
+def test_buckets_are_cumulative_and_end_with_all(transactional_db, pool, state_folder):
+    publish(state_folder, pool)
+    [status] = processes.read(state_folder)
     text, _ = metrics.render([status], "")
     found = samples(text.decode())
     for name in ("wait", "use", "create"):
@@ -102,9 +97,9 @@ def test_buckets_are_cumulative_and_end_with_all(transactional_db, pool, folder)
         assert counts[-1] == total(found, f"db_client_connection_{name}_time_seconds_count")
 
 
-def test_requests_refused_for_want_of_a_connection_are_counted(folder, conn, sql):
+def test_requests_refused_for_want_of_a_connection_are_counted(state_folder, conn, sql):
     with serve(
-        POOL_STATE_DIR=str(folder),
+        POOL_STATE_DIR=str(state_folder),
         METRICS_ALLOWED="127.0.0.1",
         POOL_MAXCONN="1",
         POOL_TIMEOUT="0.2",
@@ -113,11 +108,11 @@ def test_requests_refused_for_want_of_a_connection_are_counted(folder, conn, sql
         Browser(address).get("/readyz")
         with front_page_stuck(conn, sql):
             first = in_thread(Browser(address).get, "/")
-            wait_until(lambda: [p for p in processes.read(folder) if p["stats"]["pool_available"] == 0])
+            wait_until(lambda: [p for p in processes.read(state_folder) if p["stats"]["pool_available"] == 0])
             status, headers, _ = Browser(address).get("/")
             assert (status, headers["Retry-After"]) == (503, "5")
         assert first.get()[0] == 200
-        wait_until(lambda: [p for p in processes.read(folder) if p["refused"]])
+        wait_until(lambda: [p for p in processes.read(state_folder) if p["refused"]])
         found = samples(Browser(address).get("/metrics")[2])
     assert total(found, "pollsite_requests_refused_total", reason="exhausted") == 1
     assert total(found, "db_client_connection_timeouts_total") == 1
@@ -136,8 +131,8 @@ def test_requests_refused_for_want_of_a_connection_are_counted(folder, conn, sql
         (["127.0.0.1"], "", None, 404),  # a Unix socket
     ],
 )
-def test_closed_to_all_but_those_who_are_allowed(settings, folder, allowed, address, proxied, status):
-    settings.METRICS_ALLOWED, settings.POOL_STATE_DIR = allowed, str(folder)
+def test_closed_to_all_but_those_who_are_allowed(settings, state_folder, allowed, address, proxied, status):
+    settings.METRICS_ALLOWED, settings.POOL_STATE_DIR = allowed, str(state_folder)
     headers = {"x-forwarded-for": proxied} if proxied else {}
     assert Client().get("/metrics", headers=headers, REMOTE_ADDR=address).status_code == status
 

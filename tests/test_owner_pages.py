@@ -5,10 +5,9 @@ import re
 import pytest
 
 from polls import queries, trail
-from tests.support.owners import LATER, actors, options_of, sent, state_of, times, wall
-from tests.test_pages import text_of
-
-pytest_plugins = ("tests.support.owners",)
+from tests.support.poll_forms import LATER, sent, times, wall
+from tests.support.responses import text_of
+from tests.support.rows import actors, options_of, state_of
 
 DESIGN = queries.Design("Mine", "", ["A", "B"], "link", True, True, True, 1, 2, "owner", True, "")
 

@@ -6,21 +6,8 @@ from django.test import Client
 from django.test.signals import template_rendered
 from django.test.utils import CaptureQueriesContext
 
-
-@pytest.fixture
-def voter(client, make_poll):
-    """A browser that has seen the ballot of a poll, and that poll."""
-    poll = make_poll()
-    client.get(f"/polls/{poll.slug}/")
-    return client, poll
-
-
-def text_of(response):
-    return " ".join(response.content.decode().split())
-
-
-def votes(sql):
-    return sql("SELECT count(*) FROM polls_vote")[0][0]
+from tests.support.responses import text_of
+from tests.support.rows import votes
 
 
 def test_front_page_lists_open_polls(client, make_poll):

@@ -2,7 +2,6 @@
 
 import contextlib
 import shutil
-import socket
 import subprocess
 import threading
 
@@ -12,6 +11,7 @@ from django.db import connection
 
 from polls.pool import ConnectionPool
 from pollsite.embedded.programs import unprivileged
+from tests.support.ports import free_port
 from tests.support.servers import wait_until
 from tests.support.site import Browser, serve
 
@@ -28,8 +28,7 @@ class Bouncer:
     """A PgBouncer of our own before the test database."""
 
     def __init__(self, folder):
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         database = connection.settings_dict
         self.user = database["USER"]
         password = f" password='{database['PASSWORD']}'" if database["PASSWORD"] else ""

@@ -13,16 +13,8 @@ from psycopg2.pool import AbstractConnectionPool, PoolError
 
 from polls.pool import ConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 from polls.pool.slot import Borrower
+from tests.support.pool import select
 from tests.support.servers import in_thread, wait_until
-
-pytest_plugins = ("tests.support.pool",)
-
-
-def select(conn, statement="SELECT 1"):
-    with conn.cursor() as cursor:
-        cursor.execute(statement)
-        return cursor.fetchone()[0] if cursor.description else None
-
 
 # The contract
 

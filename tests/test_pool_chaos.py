@@ -20,9 +20,9 @@ import psycopg2
 import pytest
 
 from polls.pool import ConnectionPool, PoolTimeout
+from tests.support.pool import Bolt
 from tests.support.servers import wait_until
 
-pytest_plugins = ("tests.support.pool",)
 pytestmark = pytest.mark.filterwarnings(
     "ignore:This process .* is multi-threaded, use of fork:DeprecationWarning",
 )
@@ -31,10 +31,6 @@ SECONDS = float(os.environ.get("POOL_CHAOS_SECONDS", "20"))
 SEED = int(os.environ.get("POOL_CHAOS_SEED") or random.randrange(2**32))
 THREADS, MAXCONN, TIMEOUT, GRACE = 16, 4, 2.0, 1.0
 ROLE = "chaos"
-
-
-class Bolt(BaseException):
-    """Strikes out of the blue."""
 
 
 class Chaos:

@@ -7,15 +7,8 @@ import psycopg2
 import pytest
 
 from polls.pool import PoolClosed
+from tests.support.pool import select
 from tests.support.servers import in_thread, wait_until
-
-pytest_plugins = ("tests.support.pool",)
-
-
-def select(conn, statement="SELECT 1"):
-    with conn.cursor() as cursor:
-        cursor.execute(statement)
-        return cursor.fetchone()[0]
 
 
 def test_a_closed_pool_is_empty_and_refuses(make_pool, server):

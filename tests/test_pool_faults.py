@@ -20,26 +20,10 @@ from psycopg2.pool import PoolError
 import polls.pool
 from polls.pool import ConnectionPool, PoolClosed, PoolTimeout, checkout, keeper, ledger, renewal
 from polls.pool.slot import Slot
+from tests.support.pool import Bolt, select, use_all
 from tests.support.servers import in_thread, wait_until
 
-pytest_plugins = ("tests.support.pool",)
-
 POOL_FOLDER = str(Path(polls.pool.__file__).parent)
-
-
-def select(conn, statement="SELECT 1"):
-    with conn.cursor() as cursor:
-        cursor.execute(statement)
-        return cursor.fetchone()[0]
-
-
-def use_all(pool, timeout=10):
-    """Take every connection of the pool, use it, and give it back."""
-    conns = [pool.getconn(timeout=timeout) for _ in range(pool.maxconn)]
-    for conn in conns:
-        assert select(conn) == 1
-        conn.rollback()
-        pool.putconn(conn)
 
 
 # Leaks
@@ -97,10 +81,6 @@ def test_a_forgotten_pool_ends_its_thread_and_its_connections(server):
 
 
 # Exceptions out of nowhere
-
-
-class Bolt(BaseException):
-    """Strikes out of the blue."""
 
 
 def strike_at(nth, action):

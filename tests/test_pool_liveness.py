@@ -9,15 +9,8 @@ import psycopg2
 import pytest
 
 from polls.pool import PoolTimeout
+from tests.support.pool import select
 from tests.support.servers import in_thread, wait_until
-
-pytest_plugins = ("tests.support.pool",)
-
-
-def select(conn, statement="SELECT 1"):
-    with conn.cursor() as cursor:
-        cursor.execute(statement)
-        return cursor.fetchone()[0] if cursor.description else None
 
 
 def idle(make_pool, count, *arguments, **options):

@@ -1,7 +1,5 @@
 """pool_status: what an operator sees of the running site, from beside it."""
 
-import contextlib
-import http.client
 import json
 import os
 import pty
@@ -10,7 +8,6 @@ import resource
 import signal
 import subprocess
 import sys
-import threading
 import time
 
 import pytest
@@ -18,29 +15,18 @@ from django.db import connection
 
 from polls import processes, status
 from polls.tables import PROCESS_HEAD
-from tests.support.servers import Server, in_thread, wait_until
-from tests.support.site import BASE_DIR, Browser, database_url, serve
-from tests.test_apps import run_python
+from tests.support.commands import run_python
+from tests.support.monitoring import both_workers, front_page_stuck, load
+from tests.support.paths import BASE_DIR
+from tests.support.servers import in_thread, wait_until
+from tests.support.site import Browser, database_url, serve
 
 
-@pytest.fixture
-def folder(tmp_path):
-    return tmp_path / "pools"
-
-
-@pytest.fixture
-def server():
-    server = Server()
-    server.start()
-    yield server
-    server.remove()
-
-
-def pool_status(folder, *arguments, url=None):
+def pool_status(state_folder, *arguments, url=None):
     done = subprocess.run(
         [sys.executable, "manage.py", "pool_status", *arguments],
         cwd=BASE_DIR,
-        env={**os.environ, "DATABASE_URL": url or database_url(), "POOL_STATE_DIR": str(folder)},
+        env={**os.environ, "DATABASE_URL": url or database_url(), "POOL_STATE_DIR": str(state_folder)},
         capture_output=True,
         text=True,
         timeout=20,
@@ -50,82 +36,44 @@ def pool_status(folder, *arguments, url=None):
     return done
 
 
-def report(folder, **more):
-    return json.loads(pool_status(folder, "--json", **more).stdout)
-
-
-@contextlib.contextmanager
-def load(address, clients=8):
-    """Clients that ask for the front page as fast as they can."""
-    ended = threading.Event()
-
-    def ask():
-        while not ended.is_set():
-            with contextlib.suppress(OSError, http.client.HTTPException):  # a worker may be killed as it answers
-                Browser(address).get("/")
-
-    threads = [threading.Thread(target=ask) for _ in range(clients)]
-    for thread in threads:
-        thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        for thread in threads:
-            thread.join()
-
-
-@contextlib.contextmanager
-def front_page_stuck(conn, sql):
-    """Whoever asks for the front page meanwhile holds a connection of the pool, and waits for a lock."""
-    conn.autocommit = False
-    sql("LOCK TABLE polls_poll IN ACCESS EXCLUSIVE MODE")
-    try:
-        yield
-    finally:
-        conn.rollback()
-        conn.autocommit = True
-
-
-def both_workers(folder):
-    found = processes.read(folder)
-    return found if len(found) == 2 else None
+def report(state_folder, **more):
+    return json.loads(pool_status(state_folder, "--json", **more).stdout)
 
 
 # The four of the issue
 
 
-def test_it_agrees_with_pg_stat_activity_on_every_backend_pid(folder, transactional_db, sql):
+def test_it_agrees_with_pg_stat_activity_on_every_backend_pid(state_folder, transactional_db, sql):
     def pools_on_the_server():
         rows = sql("SELECT application_name, pid FROM pg_stat_activity WHERE application_name ~ '^pollsite pool '")
-        workers = {process["pid"] for process in processes.read(folder)}
+        workers = {process["pid"] for process in processes.read(state_folder)}
         return {(int(name.split()[-1]), pid) for name, pid in rows if int(name.split()[-1]) in workers}
 
     def agrees():
         before = pools_on_the_server()
-        found = report(folder)
+        found = report(state_folder)
         told = {(p["pid"], row["backend_pid"]) for p in found["processes"] for row in p["connections"]}
         assert {backend["pid"] for backend in found["backends"]} >= {pid for _, pid in before}
         return told == before == pools_on_the_server() and len({pid for pid, _ in told}) == 2
 
-    with serve(POOL_STATE_DIR=str(folder), POOL_MAXCONN="3") as address, load(address):
-        wait_until(lambda: both_workers(folder))
+    with serve(POOL_STATE_DIR=str(state_folder), POOL_MAXCONN="3") as address, load(address):
+        wait_until(lambda: both_workers(state_folder))
         wait_until(agrees)  # a pool that still grows is ahead of its file by a second
 
 
-def test_holder_and_waiters_are_named_within_a_second(folder, conn, sql):
+def test_holder_and_waiters_are_named_within_a_second(state_folder, conn, sql):
     def waiting(count):
-        return [p for p in processes.read(folder) if p["stats"]["requests_waiting"] == count]
+        return [p for p in processes.read(state_folder) if p["stats"]["requests_waiting"] == count]
 
-    with serve(POOL_STATE_DIR=str(folder), POOL_MAXCONN="1", POOL_TIMEOUT="60", WEB_CONCURRENCY="1") as address:
+    with serve(POOL_STATE_DIR=str(state_folder), POOL_MAXCONN="1", POOL_TIMEOUT="60", WEB_CONCURRENCY="1") as address:
         Browser(address).get("/readyz")
-        wait_until(lambda: processes.read(folder))
+        wait_until(lambda: processes.read(state_folder))
         with front_page_stuck(conn, sql):
             asked = [in_thread(Browser(address).get, "/") for _ in range(3)]
             [first] = wait_until(lambda: waiting(2))
             assert min(waiter["waited_ms"] for waiter in first["waiters"]) < 1100
-            done = pool_status(folder, "--json")
-            table = pool_status(folder, "-v").stdout
+            done = pool_status(state_folder, "--json")
+            table = pool_status(state_folder, "-v").stdout
         assert {result.get()[0] for result in asked} == {200}
     [process] = json.loads(done.stdout)["processes"]
     [holder] = process["connections"]
@@ -143,13 +91,13 @@ def test_holder_and_waiters_are_named_within_a_second(folder, conn, sql):
     assert table.count("\twaits\t") == 2
 
 
-def test_it_answers_within_a_second_while_the_server_is_stopped(folder, server):
+def test_it_answers_within_a_second_while_the_server_is_stopped(state_folder, server):
     url = f"postgres://postgres@127.0.0.1:{server.port}/postgres"
 
     def seconds():
         """Of the processor's time: nothing is waited for, and other tests may run beside this one."""
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        done = pool_status(folder, url=url)
+        done = pool_status(state_folder, url=url)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         assert done.stdout.startswith("role\tpid\t")
         assert "\nweb\t" in done.stdout
@@ -157,9 +105,9 @@ def test_it_answers_within_a_second_while_the_server_is_stopped(folder, server):
         assert "the server's limit is not known" in done.stdout
         return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
-    with serve(DATABASE_URL=url, POOL_STATE_DIR=str(folder), WEB_CONCURRENCY="1") as address:
+    with serve(DATABASE_URL=url, POOL_STATE_DIR=str(state_folder), WEB_CONCURRENCY="1") as address:
         Browser(address).get("/readyz")
-        wait_until(lambda: processes.read(folder))
+        wait_until(lambda: processes.read(state_folder))
         server.stop()
         assert seconds() < 1
 
@@ -175,33 +123,36 @@ def test_silent_server_is_given_half_a_second(monkeypatch, server):
         assert time.monotonic() - begun < 0.8
 
 
-def test_killed_worker_leaves_the_list(folder, transactional_db):
-    with serve(POOL_STATE_DIR=str(folder)) as address, load(address, clients=4):
-        [victim, other] = wait_until(lambda: both_workers(folder))
+def test_killed_worker_leaves_the_list(state_folder, transactional_db):
+    with serve(POOL_STATE_DIR=str(state_folder)) as address, load(address, clients=4):
+        [victim, other] = wait_until(lambda: both_workers(state_folder))
         os.kill(victim["pid"], signal.SIGKILL)
-        listed = {process["pid"] for process in report(folder)["processes"]}
+        listed = {process["pid"] for process in report(state_folder)["processes"]}
         assert victim["pid"] not in listed
         assert other["pid"] in listed
-        assert not (folder / f"{victim['pid']}.json").exists()
-        wait_until(lambda: both_workers(folder))  # its successor
+        assert not (state_folder / f"{victim['pid']}.json").exists()
+        wait_until(lambda: both_workers(state_folder))  # its successor
 
 
 # The rest
 
 
-def test_processes_that_end_take_their_files_with_them(folder, transactional_db):
-    with serve(POOL_STATE_DIR=str(folder)) as address, load(address, clients=4):
-        wait_until(lambda: both_workers(folder))
-    assert list(folder.iterdir()) == []
+def test_processes_that_end_take_their_files_with_them(state_folder, transactional_db):
+    with serve(POOL_STATE_DIR=str(state_folder)) as address, load(address, clients=4):
+        wait_until(lambda: both_workers(state_folder))
+    assert list(state_folder.iterdir()) == []
 
 
-def test_budget_adds_up_pools_and_threads(folder, transactional_db, sql):
+def test_budget_adds_up_pools_and_threads(state_folder, transactional_db, sql):
     [(most, reserved)] = sql(
         "SELECT current_setting('max_connections')::int, current_setting('superuser_reserved_connections')::int"
     )
-    with serve(POOL_STATE_DIR=str(folder), POOL_MAXCONN="3", WEB_THREADS="5") as address, load(address, clients=4):
-        wait_until(lambda: both_workers(folder))
-        budget = report(folder)["budget"]
+    with (
+        serve(POOL_STATE_DIR=str(state_folder), POOL_MAXCONN="3", WEB_THREADS="5") as address,
+        load(address, clients=4),
+    ):
+        wait_until(lambda: both_workers(state_folder))
+        budget = report(state_folder)["budget"]
     assert budget.pop("used") >= 2
     assert budget == {
         "pools": 6,
@@ -214,37 +165,37 @@ def test_budget_adds_up_pools_and_threads(folder, transactional_db, sql):
     }
 
 
-def test_without_any_process_it_says_so(folder, transactional_db):
-    done = pool_status(folder)
+def test_without_any_process_it_says_so(state_folder, transactional_db):
+    done = pool_status(state_folder)
     assert done.returncode == 0
     assert done.stdout.startswith(
         "No process of this host has a pool open.\nBudget: 0 for pools + 0 for the ORM = 0 of "
     )
 
 
-def test_it_opens_no_pool_and_starts_no_server(folder, tmp_path):
+def test_it_opens_no_pool_and_starts_no_server(state_folder, tmp_path):
     done = run_python(
         "from django.apps import apps; from django.core.management import call_command\n"
         "call_command('pool_status', stdout=open('/dev/null', 'w'))\n"
         "print('_pool' in vars(apps.get_app_config('polls')))",
         unset=("DATABASE_URL",),
-        POOL_STATE_DIR=str(folder),
+        POOL_STATE_DIR=str(state_folder),
         EMBEDDED_POSTGRES_DIR=str(tmp_path / "postgres"),
     )
     assert (done.stdout, done.stderr) == ("False\n", "")
     assert not (tmp_path / "postgres").exists()
 
 
-def test_terminal_gets_columns_and_a_pipe_gets_tabs(folder, transactional_db):
-    with serve(POOL_STATE_DIR=str(folder), WEB_CONCURRENCY="1") as address:
+def test_terminal_gets_columns_and_a_pipe_gets_tabs(state_folder, transactional_db):
+    with serve(POOL_STATE_DIR=str(state_folder), WEB_CONCURRENCY="1") as address:
         Browser(address).get("/readyz")
-        wait_until(lambda: processes.read(folder))
-        piped = pool_status(folder).stdout
+        wait_until(lambda: processes.read(state_folder))
+        piped = pool_status(state_folder).stdout
         master, terminal = pty.openpty()
         subprocess.run(
             [sys.executable, "manage.py", "pool_status"],
             cwd=BASE_DIR,
-            env={**os.environ, "DATABASE_URL": database_url(), "POOL_STATE_DIR": str(folder), "TERM": "xterm"},
+            env={**os.environ, "DATABASE_URL": database_url(), "POOL_STATE_DIR": str(state_folder), "TERM": "xterm"},
             stdout=terminal,
             timeout=20,
             check=True,
@@ -260,9 +211,9 @@ def test_terminal_gets_columns_and_a_pipe_gets_tabs(folder, transactional_db):
     assert "role  " in shown
 
 
-def test_watch_goes_on_until_interrupted(folder, transactional_db):
+def test_watch_goes_on_until_interrupted(state_folder, transactional_db):
     command = [sys.executable, "manage.py", "pool_status", "--json", "--watch", "0.1"]
-    environment = {**os.environ, "DATABASE_URL": database_url(), "POOL_STATE_DIR": str(folder)}
+    environment = {**os.environ, "DATABASE_URL": database_url(), "POOL_STATE_DIR": str(state_folder)}
     with subprocess.Popen(
         command, cwd=BASE_DIR, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as watch:
@@ -273,9 +224,9 @@ def test_watch_goes_on_until_interrupted(folder, transactional_db):
     assert (watch.returncode, complaints) == (0, "")
 
 
-def test_watch_ends_when_nobody_reads(folder, transactional_db):
+def test_watch_ends_when_nobody_reads(state_folder, transactional_db):
     command = [sys.executable, "manage.py", "pool_status", "--watch", "0.1"]
-    environment = {**os.environ, "DATABASE_URL": database_url(), "POOL_STATE_DIR": str(folder)}
+    environment = {**os.environ, "DATABASE_URL": database_url(), "POOL_STATE_DIR": str(state_folder)}
     with subprocess.Popen(
         command, cwd=BASE_DIR, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as watch:
@@ -286,8 +237,8 @@ def test_watch_ends_when_nobody_reads(folder, transactional_db):
 
 
 @pytest.mark.parametrize("arguments", [("--watch", "0"), ("--watch", "soon"), ("-v", "7")])
-def test_bad_arguments_are_one_line_and_exit_with_2(folder, arguments):
-    done = pool_status(folder, *arguments)
+def test_bad_arguments_are_one_line_and_exit_with_2(state_folder, arguments):
+    done = pool_status(state_folder, *arguments)
     assert done.returncode == 2
     assert done.stdout == ""
 

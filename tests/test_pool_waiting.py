@@ -13,8 +13,6 @@ from polls.pool.slot import Borrower
 from polls.pool.waiter import Waiter
 from tests.support.servers import in_thread, wait_until
 
-pytest_plugins = ("tests.support.pool",)
-
 
 def waiting(pool, count):
     """Wait until so many callers wait."""

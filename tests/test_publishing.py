@@ -12,26 +12,22 @@ import pytest
 
 from polls import processes
 from polls.publishing import Publisher, describe
+from tests.support.paths import BASE_DIR
 from tests.support.servers import wait_until
-from tests.support.site import BASE_DIR, database_url
+from tests.support.site import database_url
 
 USE = "from django.apps import apps; pool = apps.get_app_config('polls').pool\nwith pool.connection(): pass\n"
 
 
 @pytest.fixture
-def folder(tmp_path):
-    return tmp_path / "pools"
-
-
-@pytest.fixture
-def publisher(folder, pool):
-    publisher = Publisher(folder, lambda: describe(pool, "", None))
+def publisher(state_folder, pool):
+    publisher = Publisher(state_folder, lambda: describe(pool, "", None))
     yield publisher
     publisher.stop()
 
 
 @contextlib.contextmanager
-def running(code, folder):
+def running(code, state_folder):
     """A process that has run the code, and goes on until its standard input is closed."""
     setup = "import django, os, sys, time; django.setup()\n"
     process = subprocess.Popen(
@@ -41,7 +37,7 @@ def running(code, folder):
             **os.environ,
             "DJANGO_SETTINGS_MODULE": "pollsite.settings",
             "DATABASE_URL": database_url(),
-            "POOL_STATE_DIR": str(folder),
+            "POOL_STATE_DIR": str(state_folder),
         },
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -55,41 +51,41 @@ def running(code, folder):
             process.kill()
 
 
-def test_first_checkout_publishes_and_the_end_takes_it_away_without_delay(folder, transactional_db):
-    code = f"assert not os.path.exists({str(folder)!r})\n{USE}"
-    with running(code, folder) as process:
+def test_first_checkout_publishes_and_the_end_takes_it_away_without_delay(state_folder, transactional_db):
+    code = f"assert not os.path.exists({str(state_folder)!r})\n{USE}"
+    with running(code, state_folder) as process:
         assert process.stdout.readline() == "ready\n"
-        [status] = wait_until(lambda: processes.read(folder))
+        [status] = wait_until(lambda: processes.read(state_folder))
         assert status["pid"] == process.pid
         assert status["stats"]["requests_num"] == 1
         begun = time.monotonic()
         _, complaints = process.communicate(timeout=10)
         assert time.monotonic() - begun < 0.5
         assert complaints == ""
-    assert list(folder.iterdir()) == []
+    assert list(state_folder.iterdir()) == []
 
 
-def test_forked_child_publishes_for_itself(folder, transactional_db):
+def test_forked_child_publishes_for_itself(state_folder, transactional_db):
     code = f"""
 {USE}
 child = os.fork()
 if not child:
     time.sleep(1.2)
-    print(os.path.exists({str(folder)!r} + f"/{{os.getpid()}}.json"), flush=True)
+    print(os.path.exists({str(state_folder)!r} + f"/{{os.getpid()}}.json"), flush=True)
     with pool.connection(): pass
     time.sleep(60)
 """
-    with running(code, folder) as process:
+    with running(code, state_folder) as process:
         said = [process.stdout.readline(), process.stdout.readline()]
         assert sorted(said) == ["False\n", "ready\n"]
-        both = wait_until(lambda: len(found := processes.read(folder)) == 2 and found)
+        both = wait_until(lambda: len(found := processes.read(state_folder)) == 2 and found)
         assert process.pid in {status["pid"] for status in both}
         assert [status["stats"]["requests_num"] for status in both] == [1, 1]
         [child] = {status["pid"] for status in both} - {process.pid}
         os.kill(child, 9)
 
 
-def test_it_writes_at_most_once_a_second(folder, transactional_db, pool, publisher):
+def test_it_writes_at_most_once_a_second(state_folder, transactional_db, pool, publisher):
     publisher.start()
     writes = set()
     end = time.monotonic() + 2.5
@@ -97,12 +93,12 @@ def test_it_writes_at_most_once_a_second(folder, transactional_db, pool, publish
         with pool.connection():
             pass
         with contextlib.suppress(FileNotFoundError, ValueError):
-            writes.add(json.loads((folder / f"{os.getpid()}.json").read_text())["published_s"])
+            writes.add(json.loads((state_folder / f"{os.getpid()}.json").read_text())["published_s"])
     assert len(writes) in (2, 3)
     assert min(later - earlier for earlier, later in zip(sorted(writes), sorted(writes)[1:], strict=False)) >= 1
 
 
-def test_reader_never_sees_half_a_file(folder, publisher):
+def test_reader_never_sees_half_a_file(state_folder, publisher):
     ended = threading.Event()
 
     def write():
@@ -111,7 +107,7 @@ def test_reader_never_sees_half_a_file(folder, publisher):
 
     writer = threading.Thread(target=write)
     writer.start()
-    path = folder / f"{os.getpid()}.json"
+    path = state_folder / f"{os.getpid()}.json"
     try:
         wait_until(path.exists)
         for _ in range(2000):
@@ -121,22 +117,22 @@ def test_reader_never_sees_half_a_file(folder, publisher):
         writer.join()
 
 
-def test_nobody_else_can_read_it(folder, publisher):
+def test_nobody_else_can_read_it(state_folder, publisher):
     mask = os.umask(0)
     try:
         publisher.publish()
     finally:
         os.umask(mask)
-    assert folder.stat().st_mode & 0o777 == 0o700
-    assert (folder / f"{os.getpid()}.json").stat().st_mode & 0o777 == 0o600
+    assert state_folder.stat().st_mode & 0o777 == 0o700
+    assert (state_folder / f"{os.getpid()}.json").stat().st_mode & 0o777 == 0o600
 
 
-def test_process_with_a_reused_pid_is_not_the_one_that_published(folder, publisher):
+def test_process_with_a_reused_pid_is_not_the_one_that_published(state_folder, publisher):
     publisher.publish()
-    path = folder / f"{os.getpid()}.json"
-    assert [status["pid"] for status in processes.read(folder)] == [os.getpid()]
+    path = state_folder / f"{os.getpid()}.json"
+    assert [status["pid"] for status in processes.read(state_folder)] == [os.getpid()]
     path.write_text(json.dumps({**json.loads(path.read_text()), "birth": "1"}))
-    assert processes.read(folder) == []
+    assert processes.read(state_folder) == []
     assert not path.exists()
 
 
@@ -148,21 +144,21 @@ def test_corpse_that_nobody_has_buried_counts_as_dead():
     child.communicate()
 
 
-def test_drafts_and_files_of_the_dead_are_swept_when_a_process_starts(folder, publisher):
-    folder.mkdir(mode=0o700)
+def test_drafts_and_files_of_the_dead_are_swept_when_a_process_starts(state_folder, publisher):
+    state_folder.mkdir(mode=0o700)
     dead = subprocess.Popen(["true"])
     dead.wait()
     for name in (f"{dead.pid}.json", f"{dead.pid}.tmp", "notes.txt"):
-        (folder / name).write_text("{}")
+        (state_folder / name).write_text("{}")
     publisher.start()
-    wait_until(lambda: {path.name for path in folder.iterdir()} == {"notes.txt", f"{os.getpid()}.json"})
+    wait_until(lambda: {path.name for path in state_folder.iterdir()} == {"notes.txt", f"{os.getpid()}.json"})
 
 
-def test_file_of_another_version_is_skipped_and_left(folder, publisher):
+def test_file_of_another_version_is_skipped_and_left(state_folder, publisher):
     publisher.publish()
-    path = folder / f"{os.getpid()}.json"
+    path = state_folder / f"{os.getpid()}.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "format": 0}))
-    assert processes.read(folder) == []
+    assert processes.read(state_folder) == []
     assert path.exists()
 
 
@@ -189,35 +185,35 @@ def test_unusable_folder_is_one_warning_and_the_pool_goes_on(why, tmp_path, tran
     assert "Traceback" not in complaints
 
 
-def test_full_disk_is_one_warning_and_the_last_whole_file_stays(folder, transactional_db):
+def test_full_disk_is_one_warning_and_the_last_whole_file_stays(state_folder, transactional_db):
     code = f"""
 import resource
 {USE}
-while not os.path.exists({str(folder)!r} + f"/{{os.getpid()}}.json"): time.sleep(0.01)
+while not os.path.exists({str(state_folder)!r} + f"/{{os.getpid()}}.json"): time.sleep(0.01)
 resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))  # no file may grow: the disk is full
 time.sleep(2.5)
 {USE}
 """
-    with running(code, folder) as process:
+    with running(code, state_folder) as process:
         assert process.stdout.readline() == "ready\n"
-        [status] = processes.read(folder)
+        [status] = processes.read(state_folder)
         assert status["stats"]["requests_num"] == 1
-        assert [path.name for path in folder.iterdir()] == [f"{process.pid}.json"]
+        assert [path.name for path in state_folder.iterdir()] == [f"{process.pid}.json"]
         _, complaints = process.communicate(timeout=10)
     assert complaints.count("cannot be published") == 1
 
 
-def test_warning_comes_again_after_it_worked_in_between(folder, publisher, caplog):
-    folder.write_text("")
+def test_warning_comes_again_after_it_worked_in_between(state_folder, publisher, caplog):
+    state_folder.write_text("")
     for _ in range(3):
         publisher.publish()
     assert len(caplog.records) == 1
-    folder.unlink()
+    state_folder.unlink()
     publisher.publish()
-    assert [status["pid"] for status in processes.read(folder)] == [os.getpid()]
-    (folder / f"{os.getpid()}.json").unlink()
-    folder.rmdir()
-    folder.write_text("")
+    assert [status["pid"] for status in processes.read(state_folder)] == [os.getpid()]
+    (state_folder / f"{os.getpid()}.json").unlink()
+    state_folder.rmdir()
+    state_folder.write_text("")
     publisher.publish()
     assert len(caplog.records) == 2
 

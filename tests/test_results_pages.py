@@ -9,15 +9,12 @@ from django.test import Client
 from django.utils.html import escape
 
 from polls import queries
-from tests.support.site import BASE_DIR
-from tests.test_pages import text_of
+from tests.support.paths import BASE_DIR
+from tests.support.responses import ask, text_of
+from tests.support.rows import cast_over_time
 
 STATIC = BASE_DIR / "polls" / "static" / "polls"
 VIEWS = ["results", "wall", "embed"]
-
-
-def ask(client, poll, view):
-    return client.get(f"/polls/{poll.slug}/{view}/")
 
 
 def live(client, poll, view, etag=None):
@@ -141,17 +138,6 @@ def test_preview_in_a_chat_tells_the_question_and_no_result(client, make_poll, v
         assert f'<meta property="og:url" content="http://testserver/polls/{poll.slug}/">' in head
         assert "noindex" in head
         assert "Option 1" not in head
-
-
-def cast_over_time(sql, poll, voters, minutes):
-    """Votes that were cast over so many minutes, up to now: written around the rules, as no voter could."""
-    sql("UPDATE polls_poll SET opens_at = now() - make_interval(mins => %s) WHERE id = %s", minutes, poll.id)
-    sql(
-        "INSERT INTO polls_vote (poll_id, voter, choices, cast_at) "
-        "SELECT %s, n, ARRAY[%s]::bigint[], now() - n * make_interval(mins => %s) / (%s + 1) "
-        "FROM generate_series(1, %s) AS n",
-        *(poll.id, poll.options[0], minutes, voters, voters),
-    )
 
 
 def pace(conn, poll, **asked):

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
-CHECKOUT = Path(__file__).resolve().parent.parent
+from tests.support.paths import BASE_DIR
+from tests.support.ports import free_port
+
 NOT_COPIED = shutil.ignore_patterns(".git", ".venv", "var", ".env", "__pycache__", ".*_cache")
 TOOLS = ("cat", "cmp", "cp", "dirname", "grep", "mkdir", "rm", "sed", "sh", "tail", "tr")
 # Plays python3 and .venv/bin/python; what it is asked to do goes to the file `asked`, and pip does as `pip` says.
@@ -32,7 +34,7 @@ esac
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """A checkout whose path has a space, without .venv."""
-    return shutil.copytree(CHECKOUT, tmp_path / "a checkout", ignore=NOT_COPIED)
+    return shutil.copytree(BASE_DIR, tmp_path / "a checkout", ignore=NOT_COPIED)
 
 
 @pytest.fixture
@@ -73,11 +75,6 @@ def link_venv(copy: Path) -> None:
         (copy / ".venv" / name).symlink_to(Path(sys.prefix) / name)
     for name in ("requirements.txt", "requirements-dev.txt"):
         shutil.copy(copy / name, copy / ".venv")
-
-
-def free_port() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return str(listener.getsockname()[1])
 
 
 def processes_of(copy: Path) -> list[str]:
@@ -161,7 +158,7 @@ def test_a_failing_pip_is_one_line_with_its_reason(copy, fake_python):
 
 def test_a_checkout_of_somebody_else_is_one_line(fake_python):
     with tempfile.TemporaryDirectory() as folder:
-        copy = shutil.copytree(CHECKOUT, Path(folder) / "checkout", ignore=NOT_COPIED)
+        copy = shutil.copytree(BASE_DIR, Path(folder) / "checkout", ignore=NOT_COPIED)
         (copy / "var").mkdir(mode=0o755)
         copy.chmod(0o555)
         Path(folder).chmod(0o755)
@@ -239,7 +236,7 @@ def test_two_at_once_install_once(copy, fake_python):
 @pytest.mark.slow
 def test_the_server_starts_ends_on_ctrl_c_and_finds_its_data_again(copy):
     link_venv(copy)
-    port = free_port()
+    port = str(free_port())
     addresses = f"The polls:  http://127.0.0.1:{port}/\nThe admin:  http://127.0.0.1:{port}/admin/\nCtrl-C ends it.\n"
     with server(copy, port) as process:
         said = greeting(process)
@@ -257,7 +254,7 @@ def test_the_server_starts_ends_on_ctrl_c_and_finds_its_data_again(copy):
 @pytest.mark.slow
 def test_two_servers_may_start_at_once_in_one_checkout(copy):
     link_venv(copy)
-    ports = free_port(), free_port()
+    ports = str(free_port()), str(free_port())
     with server(copy, ports[0]) as one, server(copy, ports[1]) as other:
         assert (greeting(one) + greeting(other)).count("Administrator: admin") == 1
         assert [get(port) for port in ports] == [200, 200]

@@ -2,8 +2,8 @@
 
 import re
 
-from tests.support.site import BASE_DIR
-from tests.test_apps import run_python
+from tests.support.commands import run_python
+from tests.support.paths import BASE_DIR
 
 SOURCES = (BASE_DIR / "pollsite" / "settings.py", BASE_DIR / "pollsite" / "gunicorn.conf.py")
 

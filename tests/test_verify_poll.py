@@ -174,7 +174,7 @@ def test_tampering_is_named(drawn_poll, tamper, capsys, change, says):
 
 
 @pytest.fixture
-def drawn_among_all(conn, drawn_poll):
+def drawn_poll_among_all(conn, drawn_poll):
     """The same poll with a third draw, among everybody who voted."""
     queries.freeze_entries(conn, drawn_poll.id, None, actor="test")
     queries.draw_winner(
@@ -183,9 +183,9 @@ def drawn_among_all(conn, drawn_poll):
     return drawn_poll
 
 
-def test_poll_drawn_among_everybody_agrees(drawn_among_all, capsys):
-    assert verify(capsys, drawn_among_all) == []
-    call_command("verify_poll", drawn_among_all.slug)
+def test_poll_drawn_among_everybody_agrees(drawn_poll_among_all, capsys):
+    assert verify(capsys, drawn_poll_among_all) == []
+    call_command("verify_poll", drawn_poll_among_all.slug)
     assert "13 votes and 3 draws agree" in capsys.readouterr().out
 
 
@@ -233,11 +233,11 @@ def test_poll_drawn_among_everybody_agrees(drawn_among_all, capsys):
         ("DELETE FROM polls_draw WHERE number = 3", ["draw 3: otherwise than in the trail"]),
     ],
 )
-def test_tampering_with_a_draw_among_everybody_is_named(drawn_among_all, tamper, capsys, change, says):
-    tamper(change.format(*drawn_among_all.options))
-    differences = verify(capsys, drawn_among_all)
+def test_tampering_with_a_draw_among_everybody_is_named(drawn_poll_among_all, tamper, capsys, change, says):
+    tamper(change.format(*drawn_poll_among_all.options))
+    differences = verify(capsys, drawn_poll_among_all)
     for line in says:
-        assert any(line.format(*drawn_among_all.options) in difference for difference in differences), differences
+        assert any(line.format(*drawn_poll_among_all.options) in difference for difference in differences), differences
     assert not any("\n" in difference for difference in differences)
 
 

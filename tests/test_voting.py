@@ -6,19 +6,19 @@ import threading
 import pytest
 from django.db import connection
 
-from tests.support.relay import CountingRelay
+from tests.support.proxy import Proxy
 from tests.support.site import Browser, database_url, serve
 
 
 @pytest.fixture(scope="module")
-def site(django_db_setup, django_db_blocker):
+def site_address(django_db_setup, django_db_blocker):
     with django_db_blocker.unblock(), serve() as address:
         yield address
 
 
 @pytest.fixture
-def open_browser(site):
-    return lambda: Browser(site)
+def open_browser(site_address):
+    return lambda: Browser(site_address)
 
 
 def results_of(browser, poll):
@@ -94,7 +94,8 @@ def test_several_choices_are_one_vote(open_browser, make_poll):
 
 def test_a_vote_is_one_round_trip(make_poll, sql):
     poll = make_poll()
-    relay = CountingRelay(connection.settings_dict["HOST"], connection.settings_dict["PORT"])
+    folder, port = connection.settings_dict["HOST"], connection.settings_dict["PORT"]
+    relay = Proxy(f"{folder}/.s.PGSQL.{port}")
     relayed = database_url(HOST="127.0.0.1", PORT=relay.port)
     with relay, serve(DATABASE_URL=relayed, WEB_CONCURRENCY="1", POOL_MINCONN="1", POOL_MAXCONN="1") as address:
         browser = Browser(address)

@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.support.site import BASE_DIR, serve
+from tests.support.paths import BASE_DIR
+from tests.support.site import serve
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 SCREENSHOTS = BASE_DIR / "var" / "screenshots"

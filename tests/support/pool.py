@@ -1,4 +1,4 @@
-"""Fixtures for tests of the pool. A plugin: `pytest_plugins = ("tests.support.pool",)`."""
+"""Pools on a private server, which tests may break."""
 
 import _thread
 import sys
@@ -67,3 +67,23 @@ def _threads_can_be_traced(monkeypatch: pytest.MonkeyPatch) -> None:
 
     for module in ("renewal", "keeper"):
         monkeypatch.setattr(f"polls.pool.{module}.start_new_thread", start_traced)
+
+
+def select(conn, statement="SELECT 1"):
+    """The first value that a statement returns."""
+    with conn.cursor() as cursor:
+        cursor.execute(statement)
+        return cursor.fetchone()[0] if cursor.description else None
+
+
+def use_all(pool, timeout=10):
+    """Take every connection of the pool, use it, and give it back."""
+    conns = [pool.getconn(timeout=timeout) for _ in range(pool.maxconn)]
+    for conn in conns:
+        assert select(conn) == 1
+        conn.rollback()
+        pool.putconn(conn)
+
+
+class Bolt(BaseException):
+    """An exception that no code expects, raised anywhere."""

@@ -1,4 +1,4 @@
-"""A TCP proxy that breaks connections in the ways that networks do."""
+"""A TCP proxy in front of PostgreSQL that breaks connections in the ways that networks do, and counts round trips."""
 
 import contextlib
 import socket
@@ -9,14 +9,20 @@ from types import TracebackType
 
 
 class Proxy:
-    """Forwards 127.0.0.1:`port` to a port of this machine. While `swallowing` is set, bytes vanish in both directions
-    and nobody is told; `delay` seconds pass before a connection is forwarded; `cut()` resets all connections."""
+    """Forwards 127.0.0.1:`port` to `target`, which is a TCP port of this machine or the path of a Unix socket.
 
-    def __init__(self, target: int) -> None:
+    `accepted` connections were accepted. `round_trips` counts how often the talk on any of them turned from server to
+    client, but for the client's goodbye, which no server answers. While `swallowing` is set, bytes vanish in both
+    directions and neither end is told; `delay` seconds pass before a connection is forwarded; `cut()` resets all.
+    """
+
+    def __init__(self, target: int | str) -> None:
         self.target = target
         self.swallowing = threading.Event()
         self.delay = 0.0
         self.accepted = 0
+        self.round_trips = 0
+        self._lock = threading.Lock()
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
@@ -48,24 +54,43 @@ class Proxy:
                 self.accepted += 1
                 threading.Thread(target=self._forward, args=(client,), daemon=True).start()
 
+    def _connect(self) -> socket.socket:
+        if isinstance(self.target, int):
+            return socket.create_connection(("127.0.0.1", self.target))
+        server = socket.socket(socket.AF_UNIX)
+        try:
+            server.connect(self.target)
+        except OSError:
+            server.close()
+            raise
+        return server
+
     def _forward(self, client: socket.socket) -> None:
         time.sleep(self.delay)
         try:
-            server = socket.create_connection(("127.0.0.1", self.target))
+            server = self._connect()
         except OSError:
             client.close()
             return
         self._pairs.append((client, server))
-        back = threading.Thread(target=self._pump, args=(server, client), daemon=True)
+        speaker = [server]
+        back = threading.Thread(target=self._pump, args=(server, client, speaker), daemon=True)
         back.start()
-        self._pump(client, server)
+        self._pump(client, server, speaker, counted=True)
         back.join()
         client.close()
         server.close()
 
-    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+    def _pump(
+        self, source: socket.socket, sink: socket.socket, speaker: list[socket.socket], *, counted: bool = False
+    ) -> None:
+        """Forward what `source` sends. `speaker` holds the end that spoke last; `counted` are turns to `source`."""
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
+                with self._lock:  # before it is forwarded, so that the answer comes after it
+                    if counted and speaker[0] is not source and not data.startswith(b"X"):
+                        self.round_trips += 1
+                    speaker[0] = source
                 if not self.swallowing.is_set():
                     sink.sendall(data)
         if not self.swallowing.is_set():

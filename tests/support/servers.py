@@ -4,7 +4,6 @@ import contextlib
 import itertools
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import threading
@@ -17,6 +16,7 @@ import psutil
 import psycopg2
 
 from pollsite.embedded.programs import binaries, unprivileged
+from tests.support.ports import free_port
 
 
 def wait_until(true: Callable[[], Any], timeout: float = 10.0) -> Any:
@@ -33,9 +33,7 @@ class Server:
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="pg-"))
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
         self._run("initdb", "-D", str(self.folder / "data"), "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8")
 

@@ -4,17 +4,16 @@ import contextlib
 import http.client
 import os
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from http.cookies import SimpleCookie
-from pathlib import Path
 from urllib.parse import urlencode
 
 from django.db import connection
 
-BASE_DIR = Path(__file__).resolve().parent.parent.parent
+from tests.support.paths import BASE_DIR
+from tests.support.ports import free_port
 
 
 def database_url(**overrides: object) -> str:
@@ -26,18 +25,10 @@ def database_url(**overrides: object) -> str:
     return f"postgres://{settings['USER']}{password}@{server}/{settings['NAME']}?{place}"
 
 
-def run_manage(*arguments: str, **environment: str) -> str:
-    """Run a management command in a process of its own; return what it printed."""
-    command = [sys.executable, "manage.py", *arguments]
-    environment = {**os.environ, **environment}
-    return subprocess.run(command, cwd=BASE_DIR, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout
-
-
 @contextlib.contextmanager
 def serve(**environment: str) -> Iterator[str]:
     """Serve with gunicorn on a free port and yield its host:port; `environment` goes on top of ours."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "gunicorn", "--config", "pollsite/gunicorn.conf.py"],
         cwd=BASE_DIR,

@@ -1,0 +1,33 @@
+"""Management commands and other code of the site, in processes of their own."""
+
+import os
+import subprocess
+import sys
+
+from tests.support.paths import BASE_DIR
+
+
+def run_manage(*arguments: str, check: bool = False, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a management command; `environment` goes on top of ours."""
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=BASE_DIR,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=check,
+    )
+
+
+def run_python(code, *, unset=(), **environment):
+    """Run code with Django set up; `environment` goes on top of ours, without the variables `unset`."""
+    env = {name: value for name, value in os.environ.items() if name not in unset}
+    return subprocess.run(
+        [sys.executable, "-c", f"import django; django.setup()\n{code}"],
+        cwd=BASE_DIR,
+        env={**env, "DJANGO_SETTINGS_MODULE": "pollsite.settings", **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
