@@ -1,0 +1,1 @@
+"""Tests of management commands and scripts."""

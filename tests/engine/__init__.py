@@ -1,0 +1,1 @@
+"""Tests of settings, the database engine and the embedded server."""

@@ -1,0 +1,1 @@
+"""Tests of what operators see: health, metrics, the states of pools."""

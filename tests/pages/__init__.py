@@ -1,0 +1,1 @@
+"""Tests of the pages, over HTTP and with Django's test client."""

@@ -1,0 +1,1 @@
+"""Tests of the connection pool, on a private server."""
