@@ -41,7 +41,7 @@ def test_page_works_while_the_pool_is_exhausted(admin_client, transactional_db, 
     assert response.status_code == 200
     assert "1 waiting, the first for" in page
     assert page.count("<td>in use</td>") == pool.maxconn
-    assert page.count("tests/test_admin_pool.py:") == pool.maxconn
+    assert page.count("tests/monitoring/test_admin_pool.py:") == pool.maxconn
     assert "<td>waits</td>" in page
     assert "ago: connection refused" in page
     assert "it fits" in page

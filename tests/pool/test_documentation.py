@@ -5,8 +5,9 @@ import re
 from pathlib import Path
 
 from polls.pool import ConnectionPool, ConnectionStatus, PoolStats, slot
+from tests.support.paths import BASE_DIR
 
-PAGE = (Path(__file__).parent.parent / "docs" / "pool.md").read_text()
+PAGE = (BASE_DIR / "docs" / "pool.md").read_text()
 
 
 def section(title):

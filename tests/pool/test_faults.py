@@ -20,6 +20,7 @@ from psycopg2.pool import PoolError
 import polls.pool
 from polls.pool import ConnectionPool, PoolClosed, PoolTimeout, checkout, keeper, ledger, renewal
 from polls.pool.slot import Slot
+from tests.support.paths import BASE_DIR
 from tests.support.pool import Bolt, select, use_all
 from tests.support.servers import in_thread, wait_until
 
@@ -424,7 +425,7 @@ import time; print(time.time())
         capture_output=True,
         text=True,
         check=True,
-        cwd=Path(__file__).parent.parent,
+        cwd=BASE_DIR,
     )
     assert time.time() - float(run.stdout) < 2
     assert run.stderr == ""
