@@ -1,0 +1,171 @@
+"""The pool in forked children, and at the end of the interpreter."""
+
+import os
+import pickle
+import subprocess
+import sys
+import threading
+import time
+
+import psycopg2
+import pytest
+from psycopg2.pool import PoolError
+
+import polls.pool
+from polls.pool import ledger
+from tests.support.paths import BASE_DIR
+from tests.support.pool import select, use_all
+from tests.support.servers import in_thread
+
+
+def in_child(function):
+    """Call a function in a forked child, and return what it returned."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            answer = function()
+        except BaseException as error:
+            answer = repr(error)
+        os.write(writer, pickle.dumps(answer))
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as stream:
+        answer = stream.read()
+    os.waitpid(pid, 0)
+    return pickle.loads(answer)
+
+
+pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded, use of fork:DeprecationWarning")
+
+
+def test_a_forked_child_starts_empty_and_works(make_pool, server):
+    pool = make_pool(2, 2)
+    pool.open(wait=True)
+    parents = server.backends(pool._options.name)
+
+    def child():
+        empty = pool.get_stats()["pool_size"]
+        with pool.connection() as conn:
+            pid = select(conn, "SELECT pg_backend_pid()")
+        pool.close()
+        return empty, pid
+
+    empty, pid = in_child(child)
+    assert empty == 0
+    assert pid not in parents
+    assert server.backends(pool._options.name) == parents
+    use_all(pool)
+    assert server.backends(pool._options.name) == parents
+
+
+def test_a_child_forked_inside_a_block_leaves_the_parents_transaction_alone(make_pool, server):
+    pool = make_pool(1, 1)
+    with pool.connection(autocommit=True) as conn:
+        conn.cursor().execute("CREATE TABLE forked (id int)")
+    with pool.connection() as conn:
+        conn.cursor().execute("INSERT INTO forked VALUES (1)")
+
+        def child():
+            loan = loans[0]
+            loan.__exit__(None, None, None)
+            with pool.connection() as mine:
+                return select(mine, "SELECT count(*) FROM forked")
+
+        loans = [polls.pool.checkout.Loan(pool, None, False)]
+        loans[0]._conn = conn
+        assert in_child(child) == 0
+        assert select(conn, "SELECT count(*) FROM forked") == 1
+    with pool.connection() as conn:
+        assert select(conn, "SELECT count(*) FROM forked") == 1
+        conn.cursor().execute("DROP TABLE forked")
+
+
+def test_a_child_may_return_what_it_inherited_and_nothing_happens(make_pool):
+    pool = make_pool(1, 1)
+    conn = pool.getconn()
+    select(conn)
+    assert in_child(lambda: pool.putconn(conn)) is None
+    assert in_child(lambda: in_child(lambda: pool.putconn(conn))) is None
+    assert select(conn) == 1
+    pool.putconn(conn)
+
+
+def test_a_lock_held_at_the_moment_of_the_fork_does_not_stop_the_child(make_pool):
+    pool = make_pool(1, 1)
+    with pool.connection():
+        pass
+    held, done = threading.Event(), threading.Event()
+
+    def hold():
+        with pool._lock:
+            held.set()
+            done.wait()
+
+    holder = in_thread(hold)
+    held.wait()
+
+    def child():
+        with pool.connection(timeout=2) as conn:
+            return select(conn)
+
+    answer = in_child(child)
+    done.set()
+    holder.get()
+    assert answer == 1
+
+
+def test_a_child_of_a_closed_pool_has_a_closed_pool(make_pool):
+    pool = make_pool(1, 1)
+    pool.close()
+    assert "PoolClosed" in in_child(pool.getconn)
+
+
+@pytest.mark.parametrize("borrowed", [False, True])
+def test_the_end_of_the_interpreter_is_not_delayed_and_silent(server, borrowed):
+    program = f"""
+from polls.pool import ConnectionPool
+pool = ConnectionPool(2, 4, {server.dsn()!r})
+pool.open(wait=True)
+conn = pool.getconn()
+if not {borrowed}:
+    pool.putconn(conn)
+import time; print(time.time())
+"""
+    run = subprocess.run(
+        [sys.executable, "-X", "dev", "-W", "error", "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=BASE_DIR,
+    )
+    assert time.time() - float(run.stdout) < 2
+    assert run.stderr == ""
+
+
+def test_a_fork_leaves_the_books_of_the_parents_connections_behind(make_pool):
+    """What a child does first, done here, where it can be watched."""
+    pool = make_pool(1, 2)
+    conn = pool.getconn()
+    loan = pool.connection()
+    loan._conn = conn
+    select(conn)
+    pool._after_fork()
+    assert pool.get_stats()["pool_size"] == 0
+    loan.__exit__(None, None, None)
+    pool.putconn(conn)
+    assert select(conn) == 1
+    conn.close()
+    with pytest.raises(PoolError):
+        pool.putconn(psycopg2.connect(conn.dsn))
+
+
+def test_every_pool_is_told_of_a_fork(monkeypatch):
+    class Told:
+        def _after_fork(self):
+            told.append(self)
+
+    told = []
+    monkeypatch.setattr(ledger, "_ledgers", {Told()})
+    ledger._after_fork_in_child()
+    assert len(told) == 1

@@ -1,0 +1,120 @@
+"""Moments in the pool that no test can wait for, arranged: races of callers, returns, pings and closing."""
+
+import os
+import time
+
+import psycopg2
+import pytest
+
+from polls.pool import PoolClosed
+from polls.pool.slot import Slot
+from tests.support.pool import select
+from tests.support.servers import in_thread, wait_until
+
+
+def test_a_descriptor_that_cannot_be_had_is_tried_for_again(make_pool, monkeypatch):
+    def dup(fd):
+        monkeypatch.undo()
+        raise OSError("too many open files")
+
+    pool = make_pool(1, 1, max_use=0.1)
+    conn = pool.getconn()
+    monkeypatch.setattr("polls.pool.slot.os.dup", dup)
+    with pytest.raises(psycopg2.DatabaseError):
+        wait_until(lambda: time.sleep(0.05) or select(conn) != 1)
+    pool.putconn(conn)
+
+
+def test_a_descriptor_is_closed_once_though_there_is_no_other(monkeypatch):
+    def dup(fd):
+        raise OSError("too many open files")
+
+    class Connection:
+        def fileno(self):
+            return 0
+
+    slot = Slot()
+    slot.fd = before = os.dup(0)
+    monkeypatch.setattr("polls.pool.slot.os.dup", dup)
+    with pytest.raises(OSError, match="too many"):
+        slot.attach(Connection())
+    with pytest.raises(OSError, match="Bad file"):
+        os.fstat(before)
+    assert slot.fd == -1
+
+
+def test_a_caller_who_joins_as_the_connection_is_laid_down_is_served(make_pool):
+    class Racing(list):
+        def append(self, entry):
+            callers.append(in_thread(pool.getconn))
+            wait_until(lambda: pool.get_stats()["requests_waiting"] == 1)
+            super().append(entry)
+
+    callers = []
+    pool = make_pool(1, 1)
+    conn = pool.getconn()
+    pool._idle = Racing()
+    pool.putconn(conn)
+    assert callers[0].get(1) is conn
+    pool._idle = []
+    pool.putconn(conn)
+
+
+def test_a_key_is_served_from_the_idle(make_pool):
+    pool = make_pool(1, 1)
+    with pool.connection() as conn:
+        pass
+    assert pool.getconn("key") is conn
+    pool.putconn(conn)
+
+
+def test_a_stale_connection_in_hand_as_the_pool_closes_is_closed(make_pool):
+    def poll(timeout):
+        pool.close(0)
+        return [(0, 0)]
+
+    pool = make_pool(1, 1)
+    with pool.connection():
+        pass
+    [(_, slot)] = pool._idle
+    slot.poll = poll
+    with pytest.raises(PoolClosed):
+        pool.getconn()
+    wait_until(lambda: pool.get_stats()["pool_size"] == 0)
+
+
+def test_a_connection_cut_while_it_is_pinged_is_not_lent(make_pool):
+    pool = make_pool(1, 1)
+    with pool.connection() as conn:
+        pass
+    [(_, slot)] = pool._idle
+    poll, slot.due_ns = slot.poll, 0
+
+    def cut_meanwhile(timeout):
+        if slot.state == "checking":
+            slot.state = "cut"
+        return poll(timeout)
+
+    slot.poll = cut_meanwhile
+    with pool.connection() as other:
+        assert other is not conn
+
+
+def test_a_slot_without_a_connection_has_no_owner_and_no_events():
+    slot = Slot()
+    assert slot.owner() is None
+    assert slot.poll(0) == []
+
+
+def test_a_connection_that_looks_well_and_fails_its_ping_is_replaced(make_pool, server):
+    pool = make_pool(1, 1)
+    with pool.connection() as conn:
+        pass
+    [(_, slot)] = pool._idle
+    slot.due_ns, slot.poll = 0, lambda timeout: []
+    with pool._lock:  # keeps the keeper from finding it first
+        server.kill(slot.pid)
+        caller = in_thread(pool.getconn)
+    other = caller.get()
+    assert other is not conn
+    pool.putconn(other)
