@@ -1,4 +1,4 @@
-"""The pages, each state of them, and bad input."""
+"""Ballots: each state of a poll, bad input, and the cookie that stands for a voter."""
 
 import pytest
 from django.db import connection
@@ -8,49 +8,6 @@ from django.test.utils import CaptureQueriesContext
 
 from tests.support.responses import text_of
 from tests.support.rows import votes
-
-
-def test_front_page_lists_open_polls(client, make_poll):
-    make_poll(title="Tea or coffee?")
-    make_poll(title="Long gone", opens_in="-2 hours", closes_in="-1 hour")
-    page = text_of(client.get("/"))
-    assert "Tea or coffee?" in page
-    assert "Long gone" not in page
-
-
-def test_front_page_says_that_there_is_nothing(client, conn):
-    assert "No poll is open at the moment." in text_of(client.get("/"))
-
-
-def test_front_page_ranks_by_votes_that_everybody_may_see(client, make_poll, vote):
-    some, hidden, many = make_poll(title="Some"), make_poll(title="Hidden", results="closed"), make_poll(title="Many")
-    for poll, number in ((some, 1), (hidden, 3), (many, 2)):
-        for voter in range(number):
-            vote(poll, f"voter-{voter}", poll.options[:1])
-    page = text_of(client.get("/?order=votes"))
-    assert sorted(("Some", "Hidden", "Many"), key=page.index) == ["Many", "Some", "Hidden"]
-
-
-def test_front_page_is_cut_into_pages(client, make_poll):
-    for number in range(21):
-        make_poll(title=f"Question {number:02}", opens_in=f"-{60 - number} minutes")
-    first, second = text_of(client.get("/?q=question")), text_of(client.get("/?q=question&page=2"))
-    assert "Question 20" in first
-    assert "Question 00" not in first
-    assert 'href="?page=2&amp;q=question"' in first
-    assert "Question 00" in second
-    assert "Older polls" not in second
-
-
-@pytest.mark.parametrize("query", ["page=0", "page=x", "page=99999999999", "q=%00", "q=%ED%A0%80", "q=" + "x" * 5000])
-def test_bad_search_is_no_error(client, conn, query):
-    assert client.get(f"/?{query}").status_code == 200
-
-
-def test_search_that_finds_nothing_says_so_without_running_markup(client, conn):
-    page = text_of(client.get("/?q=<script>alert(1)</script>"))
-    assert "No open poll has" in page
-    assert "<script>alert" not in page
 
 
 def test_ballot_of_a_poll_with_one_choice_has_radio_buttons(client, make_poll):
@@ -230,74 +187,6 @@ def test_one_browser_has_another_key_in_each_poll(voter, make_poll, sql):
     for each in (poll, make_poll()):
         client.post(f"/polls/{each.slug}/", {"choices": each.options[0]})
     assert sql("SELECT count(DISTINCT voter) FROM polls_vote") == [(2,)]
-
-
-def test_results_of_nobody_and_of_a_tie_are_said_in_words(voter, vote):
-    client, poll = voter
-    assert "Nobody has voted yet." in text_of(client.get(f"/polls/{poll.slug}/results/"))
-    vote(poll, "ann", poll.options[:1])
-    assert "is ahead, chosen by 1 of 1 voter." in text_of(client.get(f"/polls/{poll.slug}/results/"))
-    vote(poll, "bob", poll.options[1:2])
-    assert (
-        "A tie: <strong><bdi>Option 1</bdi></strong> and <strong><bdi>Option 2</bdi></strong> have 1 vote each."
-        in text_of(client.get(f"/polls/{poll.slug}/results/"))
-    )
-
-
-def test_results_are_a_table_with_bars(voter, vote):
-    client, poll = voter
-    for number in range(3):
-        vote(poll, f"voter-{number}", [poll.options[number // 2]])
-    page = text_of(client.get(f"/polls/{poll.slug}/results/"))
-    assert '<td class="number">2</td> <td class="number">66.7&nbsp;%</td>' in page
-    assert '<rect width="66.67%"' in page
-
-
-@pytest.mark.parametrize("path", ["results/", "results.json", "results.csv"])
-@pytest.mark.parametrize("results", ["voted", "closed", "owner"])
-def test_hidden_results_are_hidden_on_every_path(voter, make_poll, vote, path, results):
-    client, _ = voter
-    poll = make_poll(results=results)
-    before = client.get(f"/polls/{poll.slug}/{path}")
-    vote(poll, "ann", poll.options[:1])
-    after = client.get(f"/polls/{poll.slug}/{path}")
-    assert after.status_code == (200 if path == "results/" else 403)
-    assert "The results are shown" in text_of(after)
-    # Nothing tells that somebody has voted, not even the size.
-    for response in (before, after):
-        del response.headers["Expires"]
-    assert (after.content, dict(after.headers)) == (before.content, dict(before.headers))
-
-
-def test_voter_sees_the_own_choice_where_results_are_hidden(voter, make_poll):
-    client, _ = voter
-    poll = make_poll(results="closed")
-    client.post(f"/polls/{poll.slug}/", {"choices": poll.options[1]})
-    page = text_of(client.get(f"/polls/{poll.slug}/results/"))
-    assert "You voted for <strong><bdi>Option 2</bdi></strong>." in page
-    assert "The results are shown after the poll has closed." in page
-    assert "<table" not in page
-
-
-def test_owner_sees_results_that_are_for_the_owner(client, make_poll, vote, django_user_model):
-    owner = django_user_model.objects.create_user("owner")
-    poll = make_poll(results="owner", owner_id=owner.pk)
-    vote(poll, "ann", poll.options[:1])
-    client.force_login(owner)
-    assert client.get(f"/polls/{poll.slug}/results.json").json()["voters"] == 1
-
-
-def test_csv_runs_no_formula(voter, sql):
-    client, poll = voter
-    sql("UPDATE polls_option SET text = %s WHERE id = %s", "=1+1", poll.options[0])
-    sql("UPDATE polls_option SET text = %s WHERE id = %s", 'A, "quoted"', poll.options[1])
-    body = client.get(f"/polls/{poll.slug}/results.csv").content.decode()
-    assert body.splitlines() == [
-        "option,votes,percent of voters",
-        "'=1+1,0,0.00",
-        '"A, ""quoted""",0,0.00',
-        "Option 3,0,0.00",
-    ]
 
 
 def test_markup_in_every_text_stays_text(client, make_poll, sql):

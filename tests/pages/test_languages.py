@@ -10,9 +10,11 @@ import pytest
 from django.conf import settings
 from django.core.management import call_command
 from django.utils import translation
+from django.utils.html import escape
 
 from polls.views.draws import REFUSALS
 from tests.support.paths import BASE_DIR
+from tests.support.responses import text_of
 
 LANGUAGES = [code for code, _name in settings.LANGUAGES if code != settings.LANGUAGE_CODE]
 PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|%%|\{\w*\}")
@@ -162,3 +164,22 @@ def test_every_refusal_of_a_draw_by_the_database_can_be_said_in_other_languages(
     said = {f"{text}." for [source] in sources for rule, text in re.findall(refuse, source) if rule != "read_committed"}
     assert "Another draw was made meanwhile." in said
     assert said - REFUSALS == set()
+
+
+@pytest.mark.parametrize(
+    ("header", "start"), [("ar", '<html lang="ar" dir="rtl">'), ("xx", '<html lang="en" dir="ltr">')]
+)
+def test_page_names_its_language_and_direction(client, conn, header, start):
+    assert start in text_of(client.get("/", headers={"Accept-Language": header}))
+
+
+@pytest.mark.parametrize(
+    ("target", "leads"),
+    [("/polls/x/?a=1", "/polls/x/?a=1"), ("https://evil.example/", "/"), ("//evil.example", "/"), ("", "/")],
+)
+def test_language_is_kept_and_leads_back_to_this_site_only(client, target, leads):
+    response = client.get("/language/es/", {"next": target})
+    assert (response.status_code, response["Location"]) == (302, leads)
+    cookie = client.cookies[settings.LANGUAGE_COOKIE_NAME]
+    assert (cookie.value, cookie["samesite"]) == ("es", "Lax")
+    assert client.get("/language/xx/").status_code == 404
