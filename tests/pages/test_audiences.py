@@ -1,9 +1,9 @@
-"""Who votes: browsers, accounts; named and hidden keys; changing and taking back; shuffling; corrections."""
+"""Who votes: browsers and accounts, named and hidden; changing a vote and taking it back; the order of options."""
 
 import pytest
 from django.test import Client
 
-from polls import queries, voters
+from polls import voters
 from tests.support.responses import text_of
 from tests.support.rows import votes
 from tests.support.voters import signed_in
@@ -181,100 +181,3 @@ def test_times_are_shown_in_the_zone_of_the_poll_with_its_name(client, make_poll
     ):
         sql("UPDATE polls_poll SET closes_at = %s", closes_at)
         assert shown in text_of(client.get(f"/polls/{poll.slug}/"))
-
-
-# What was asked: the hash, and corrections that show.
-
-
-def test_content_hash_is_what_python_computes_from_what_was_asked(conn, make_poll):
-    import hashlib
-    import json
-
-    poll = make_poll(title='Tea "or" coffee?\n', description="Ünïcode\t☕", max_choices=2)
-    seal = queries.get_poll(conn, poll.slug).seal
-    asked = ['Tea "or" coffee?\n', "Ünïcode\t☕", "link", False, False, 1, 2, "", "Option 1", "Option 2", "Option 3"]
-    text = json.dumps(asked, ensure_ascii=False)
-    assert seal.content_hash == hashlib.sha256(text.encode()).hexdigest()
-
-
-def test_correction_shows_and_keeps_the_hash(client, conn, make_poll, vote, sql):
-    poll = make_poll(title="Tee?")
-    vote(poll, "ann", poll.options[:1])
-    before = queries.get_poll(conn, poll.slug).seal.content_hash
-    sql("INSERT INTO polls_correction (poll_id, field, after, reason) VALUES (%s, 'title', 'Tea?', 'typo')", poll.id)
-    sql(
-        "INSERT INTO polls_correction (poll_id, field, option_id, after, reason) "
-        "VALUES (%s, 'option', %s, 'First option', 'clearer')",
-        *(poll.id, poll.options[0]),
-    )
-    ballot = queries.get_poll(conn, poll.slug)
-    assert (ballot.poll.title, ballot.options[0].text, ballot.seal.content_hash) == ("Tea?", "First option", before)
-    assert ballot.seal.corrections == [("Tee?", "Tea?", "typo"), ("Option 1", "First option", "clearer")]
-    page = text_of(client.get(f"/polls/{poll.slug}/"))
-    assert "<del><bdi>Tee?</bdi></del> <ins><bdi>Tea?</bdi></ins>: <bdi>typo</bdi>" in page
-    assert before in page
-
-
-def test_text_of_a_poll_with_votes_changes_by_correction_only(make_poll, vote, sql, refused):
-    poll = make_poll()
-    sql("UPDATE polls_poll SET title = 'Before the first vote'")
-    with refused("polls_correction_with_votes"):
-        sql("INSERT INTO polls_correction (poll_id, field, after, reason) VALUES (%s, 'title', 'X', 'y')", poll.id)
-    vote(poll, "ann", poll.options[:1])
-    for column in ("title", "description", "draw_source"):
-        with refused("polls_poll_frozen"):
-            sql(f"UPDATE polls_poll SET {column} = 'After it'")
-    with refused("polls_correction_reason"):
-        sql("INSERT INTO polls_correction (poll_id, field, after, reason) VALUES (%s, 'title', 'X', ' ')", poll.id)
-
-
-def test_option_of_another_poll_is_not_corrected(make_poll, vote, sql, refused):
-    poll, other = make_poll(), make_poll()
-    vote(poll, "ann", poll.options[:1])
-    with refused("polls_correction_target"):
-        sql(
-            "INSERT INTO polls_correction (poll_id, field, option_id, after, reason) "
-            "VALUES (%s, 'option', %s, 'X', 'y')",
-            *(poll.id, other.options[0]),
-        )
-
-
-# The trail.
-
-
-def trail(sql):
-    return sql("SELECT action, actor, details FROM polls_event ORDER BY id")
-
-
-def test_trail_tells_what_was_done_and_by_whom(make_poll, sql):
-    poll = make_poll(options=1, opens_in=None)
-    sql("BEGIN")
-    sql("SELECT set_config('polls.actor', 'user ann', true)")
-    sql("UPDATE polls_poll SET title = 'Another'")
-    sql("COMMIT")
-    sql("UPDATE polls_poll SET listed = false")
-    (added, _, _), (secret, _, _), (option, _, _), changed, unlisted = trail(sql)
-    assert (added, secret, option) == ("poll added", "secret added", "option added")
-    assert changed == ("poll changed", "user ann", {"title": ["Poll 1", "Another"]})
-    assert unlisted == ("poll changed", "database user pollsite", {"listed": [True, False]})
-    sql("DELETE FROM polls_option")
-    sql("DELETE FROM polls_poll WHERE id = %s", poll.id)
-    assert [row[0] for row in trail(sql)[5:]] == ["option removed", "poll removed"]
-
-
-@pytest.mark.parametrize("change", ["UPDATE polls_event SET actor = 'nobody'", "DELETE FROM polls_event"])
-def test_trail_is_append_only(make_poll, sql, refused, change):
-    make_poll()
-    with refused("polls_event_append_only"):
-        sql(change)
-
-
-def test_secret_of_a_poll_is_committed_to_and_cannot_change(make_poll, sql, refused):
-    make_poll()
-    assert sql(
-        "SELECT commitment = encode(polls_hash_again(secret, 100), 'hex'), length(secret) FROM polls_secret"
-    ) == [(True, 32)]
-    with refused("polls_secret_append_only"):
-        sql("UPDATE polls_secret SET secret = 'x', commitment = encode(sha256('x'), 'hex')")
-    with refused("polls_secret_append_only"):
-        sql("DELETE FROM polls_secret")

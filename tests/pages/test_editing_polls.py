@@ -1,4 +1,4 @@
-"""Changing a poll: text and rules, times, typos, and the races with the first vote."""
+"""Editing a poll: text and rules, times, typos, and the first vote in the meantime."""
 
 import threading
 from datetime import datetime, timedelta, timezone
@@ -98,40 +98,6 @@ def _closing(ask, *arguments):
         return ask(*arguments)
     finally:
         connection.close()
-
-
-def test_votes_and_edits_at_once_do_not_deadlock(conn, own_poll, connections_to_test_database):
-    """Without the lock that EDIT_POLL takes first, one round in four ended with one of them thrown out."""
-    manager = queries.Manager(0, True, "editor")
-    voters, editing = [connections_to_test_database() for _ in range(4)], connections_to_test_database()
-    refused = []
-
-    def attempt(together, query, *arguments, **keywords):
-        together.wait()
-        try:
-            query(*arguments, **keywords)
-        except (queries.VoteRefused, queries.PollFrozen):
-            pass
-        except Exception as error:
-            refused.append(error)
-
-    for _ in range(20):
-        poll = own_poll(8, min_choices=3, max_choices=3)
-        options = [f"Option {number}" for number in (8, 7, 6, 1, 9)]
-        design = queries.Design("Q", "", options, "link", False, False, False, 3, 3, "always", False, "")
-        together = threading.Barrier(5)
-        edit = threading.Thread(target=attempt, args=(together, queries.edit_poll, editing, poll.slug, manager, design))
-        threads = [edit]
-        for number, voting in enumerate(voters):
-            choices = [poll.options[(number + place) % 8] for place in (5, 3, 1)]
-            arguments = (together, queries.cast_vote, voting, poll.slug, choices)
-            keywords = {"browser": (f"named {number}", f"{number}")}
-            threads.append(threading.Thread(target=attempt, args=arguments, kwargs=keywords))
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(timeout=20)
-    assert refused == []
 
 
 def test_with_votes_only_what_is_never_frozen_is_edited(owner, own_poll, sql, vote):
