@@ -10,7 +10,6 @@ import pytest
 from django.conf import settings
 from django.core.management import call_command
 from django.utils import translation
-from django.utils.html import escape
 
 from polls.views.draws import REFUSALS
 from tests.support.paths import BASE_DIR

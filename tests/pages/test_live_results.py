@@ -1,4 +1,4 @@
-"""Results that refresh by themselves, on a wall and inside other pages: what changes, for whom, and who may frame them."""
+"""Results that refresh by themselves, on a wall and in frames of other sites: what changes, and for whom."""
 
 import pytest
 from django.test import Client

@@ -17,6 +17,8 @@ from tests.support.paths import BASE_DIR
 from tests.support.pool import select, use_all
 from tests.support.servers import in_thread
 
+pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded, use of fork:DeprecationWarning")
+
 
 def in_child(function):
     """Call a function in a forked child, and return what it returned."""
@@ -34,9 +36,6 @@ def in_child(function):
         answer = stream.read()
     os.waitpid(pid, 0)
     return pickle.loads(answer)
-
-
-pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded, use of fork:DeprecationWarning")
 
 
 def test_a_forked_child_starts_empty_and_works(make_pool, server):
