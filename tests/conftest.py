@@ -1,4 +1,4 @@
-"""What every test needs: the plugins with the fixtures, the test database, and nothing of the test before."""
+"""What every test needs: the plugins with the fixtures, the test database, and a clean start."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from django.utils import translation
 
 from polls import limits
 
-# Helpers assert as well, and their failures are to show the values.
+# Helpers assert too: their failures show the values as those of tests do.
 pytest.register_assert_rewrite("tests.support")
 
 pytest_plugins = (
@@ -28,13 +28,13 @@ pytest_plugins = (
 
 @pytest.fixture(autouse=True)
 def forget_what_was_before() -> None:
-    """All tests come from one address; and a page leaves its language behind in the thread that made it."""
+    """Forget the requests counted by address, and the language that the last page left in this thread."""
     limits.forget()
     translation.deactivate()
 
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None) -> Iterator[None]:
-    """The test database, and the end of the pool before its end."""
+    """The test database; the pool is closed before it is dropped."""
     yield
     apps.get_app_config("polls").pool.close()

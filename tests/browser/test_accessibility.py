@@ -12,7 +12,7 @@ from tests.support.stages import (
     OWNERS_STATES,
     STATES,
     WIDE,
-    drawn_among_all,
+    draw_path,
     open_all,
 )
 
@@ -44,7 +44,7 @@ def test_pool_page_of_the_admin_is_accessible_and_fits(visit_signed_in, admin_us
     page = visit_signed_in(admin_user, "/admin/polls/pool/", viewport=WIDE)
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-        # What is around it is Django's.
+        # The rest of the page is Django's.
         found = axe.run(page, context="#content")
         assert found.violations_count == 0, found.generate_report()
         screenshot(page, f"admin-pool-{scheme}")
@@ -69,6 +69,6 @@ def test_error_page_is_accessible_and_fits(visit, inspect, name):
 
 
 def test_unfolded_draw_is_accessible_and_fits(visit, stage, inspect):
-    page = visit(drawn_among_all(stage), viewport=WIDE)
+    page = visit(draw_path(stage), viewport=WIDE)
     open_all(page)
     inspect(page, "draw-unfolded")

@@ -5,7 +5,7 @@ import pytest
 from tests.support.stages import (
     SIX,
     WIDE,
-    drawn_among_all,
+    draw_path,
     results,
     wall,
 )
@@ -27,7 +27,7 @@ def test_results_print_as_a_sheet_with_totals_times_hash_and_address(visit, stag
 
 
 def test_draw_unfolds_where_it_is_asked_and_on_paper(visit, stage, screenshot):
-    page = visit(drawn_among_all(stage), viewport={"width": 794, "height": 1123}, java_script_enabled=False)
+    page = visit(draw_path(stage), viewport={"width": 794, "height": 1123}, java_script_enabled=False)
     why, check = page.locator("details").all()
     assert not why.locator("ol").is_visible()
     why.locator("summary").click()
@@ -56,5 +56,5 @@ def test_wall_fills_a_wall_and_needs_no_scrolling(visit, stage, screenshot, size
     screenshot(page, f"wall-{width}-{options}")
     assert page.evaluate("document.documentElement.scrollHeight") <= height
     assert page.locator(".wall #live").bounding_box()["width"] > 0.5 * width
-    # A camera reads the code from the other end of the room.
+    # Large enough for a camera at the other end of the room.
     assert page.locator(".wall img").bounding_box()["width"] >= 0.1 * width

@@ -1,4 +1,4 @@
-"""In a real browser: what those who run polls do there, and what the script helps them with."""
+"""Owners in a browser: making a poll, entering dates, copying links, printing slips."""
 
 import pytest
 

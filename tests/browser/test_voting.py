@@ -1,4 +1,4 @@
-"""In a real browser: voting by mouse, keyboard and touch, without JavaScript, from right to left; live results."""
+"""Voting in a browser: by mouse, keyboard and touch, without JavaScript, from right to left; and live results."""
 
 import re
 import threading
@@ -123,7 +123,7 @@ def test_language_is_chosen_and_kept(visit, make_poll):
 
 
 def quick_clock(visit, path):
-    """A page whose clock the test turns, and the answers to what it asks by itself."""
+    """A page whose clock the test controls, and the status codes of the requests that it makes by itself."""
     page = visit("/healthz")
     page.clock.install()
     answers = []
@@ -133,7 +133,7 @@ def quick_clock(visit, path):
 
 
 def turn(page, seconds):
-    """Let time pass; wait for what is asked in it."""
+    """Let time pass, and wait for the request that the page makes meanwhile."""
     with page.expect_response(re.compile(r"\?live$")):
         page.clock.fast_forward(seconds * 1000)
     page.wait_for_timeout(200)
@@ -207,7 +207,7 @@ def test_wall_refreshes_without_javascript(visit, make_poll):
 
 
 class Blog(BaseHTTPRequestHandler):
-    """Somebody else's page, with a page of ours in it for each path that was asked for."""
+    """A page of another site that frames the address in its path."""
 
     def do_GET(self):
         self.send_response(200)

@@ -1,3 +1,5 @@
+"""scripts/server, test and check: installing, errors in one line, starting, and ending on Ctrl-C."""
+
 import os
 import re
 import shutil
@@ -18,7 +20,7 @@ from tests.support.ports import free_port
 
 NOT_COPIED = shutil.ignore_patterns(".git", ".venv", "var", ".env", "__pycache__", ".*_cache")
 TOOLS = ("cat", "cmp", "cp", "dirname", "grep", "mkdir", "rm", "sed", "sh", "tail", "tr")
-# Plays python3 and .venv/bin/python; what it is asked to do goes to the file `asked`, and pip does as `pip` says.
+# Stands in for python3 and .venv/bin/python: it writes its arguments to the file `asked`, and runs `pip` as pip.
 FAKE_PYTHON = """#!/bin/sh
 echo "$*" >>asked
 case "$*" in
@@ -39,7 +41,7 @@ def copy(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """A folder for PATH with what Debian always has, and no Python."""
+    """A folder for PATH with the tools that Debian always has, and no Python."""
     folder = tmp_path / "bin"
     folder.mkdir()
     for tool in TOOLS:
@@ -69,7 +71,7 @@ def only_line_of(result: subprocess.CompletedProcess) -> str:
 
 
 def link_venv(copy: Path) -> None:
-    """Give the copy a finished .venv that borrows the one that runs this test."""
+    """Give the copy a finished .venv that links to the one that runs this test."""
     (copy / ".venv").mkdir()
     for name in ("bin", "lib", "pyvenv.cfg"):
         (copy / ".venv" / name).symlink_to(Path(sys.prefix) / name)
@@ -93,7 +95,7 @@ def processes_of(copy: Path) -> list[str]:
 
 @contextmanager
 def server(copy: Path, port: str) -> Iterator[subprocess.Popen]:
-    """Run scripts/server; in the end comes Ctrl-C, at which everything has to end without a word."""
+    """Run scripts/server, and press Ctrl-C at the end: every process ends, and prints nothing."""
     process = subprocess.Popen(
         [copy / "scripts" / "server"],
         env={"PATH": "/usr/bin:/bin", "PORT": port},
@@ -114,7 +116,7 @@ def server(copy: Path, port: str) -> Iterator[subprocess.Popen]:
 
 
 def greeting(process: subprocess.Popen) -> str:
-    """What the server says until it is ready."""
+    """The lines that the server prints until it is ready."""
     said = ""
     while not said.endswith("Ctrl-C ends it.\n"):
         line = process.stdout.readline()

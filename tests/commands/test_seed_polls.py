@@ -1,4 +1,4 @@
-"""seed_polls: the same seed, the same data; safe to run twice; all of a poll or nothing of it."""
+"""seed_polls: the same seed gives the same data, a second run adds nothing, and a poll is written whole or not."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""verify_poll: what agrees is said to agree, and each way of tampering around the triggers has a line of its own."""
+"""verify_poll: it reports that a poll agrees, or names each change that was made around the triggers."""
 
 import json
 
@@ -7,7 +7,7 @@ from django.core.management import CommandError, call_command
 
 from polls import queries, verifying
 
-# The same length as before, and something else.
+# As long as a hash, and no hash of anything.
 OTHER_HASH = "repeat('ab', 32)"
 
 
@@ -41,7 +41,7 @@ def drawn_poll(conn, make_poll, vote, sql, django_user_model):
 
 @pytest.fixture
 def tamper(sql):
-    """Run a statement as somebody who owns the database can: without triggers and checks of secrets."""
+    """Run a statement as the owner of the database can: without triggers and checks of secrets."""
 
     def run(statement):
         sql("SET session_replication_role = replica")
@@ -56,7 +56,7 @@ def tamper(sql):
 
 
 def verify(capsys, poll):
-    """Return the lines about what differs, and check that the command fails exactly where there are some."""
+    """The differences that the command reports; it must fail if there are any, and only then."""
     failure = None
     try:
         call_command("verify_poll", poll.slug, json=True)
@@ -192,7 +192,7 @@ def test_poll_drawn_among_everybody_agrees(drawn_poll_among_all, capsys):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        # Of a voter who has not chosen the option that was drawn from.
+        # A voter who did not choose the option that was drawn from.
         (
             "DELETE FROM polls_vote WHERE voter = 'other'",
             ["turnout: 13", "entries of everybody who voted: 1 of 13 without a vote"],
@@ -271,7 +271,7 @@ def test_unknown_poll_is_one_line(conn, slug):
 
 
 def test_nothing_is_written(drawn_poll, sql, capsys):
-    """It reads from one snapshot, so that votes which come in meanwhile are in all of the numbers or in none."""
+    """The command reads from one snapshot, so that a vote cast meanwhile is in all of the numbers or in none."""
     before = sql("SELECT count(*) FROM polls_event")
     assert verify(capsys, drawn_poll) == []
     assert sql("SELECT count(*) FROM polls_event") == before

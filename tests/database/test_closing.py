@@ -1,4 +1,4 @@
-"""Promise 3 under load: voters at full speed, the poll closed in the middle, no vote after the published count."""
+"""Closing a poll under load: no vote is counted after the published count."""
 
 import contextlib
 import threading

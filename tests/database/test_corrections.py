@@ -1,4 +1,4 @@
-"""The text of a poll: its hash, and corrections that show."""
+"""The text of a poll: its content hash, and corrections, which readers see."""
 
 from polls import queries
 from tests.support.responses import text_of

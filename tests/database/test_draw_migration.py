@@ -1,4 +1,4 @@
-"""The migration that lets a draw be among everybody who voted: earlier draws stay, and it is reversed without loss."""
+"""The migration to draws among everybody who voted: it keeps earlier draws, and is reversed only without loss."""
 
 import pytest
 from django.core.management import call_command
@@ -9,7 +9,7 @@ from tests.support.draws import (
     FREEZE,
 )
 
-# The functions that are replaced, and the MD5 of each as it was released with 0005.
+# The functions that the migration replaces, and the MD5 of each as released with 0005.
 RELEASED = {
     "polls_entry_code": "b9a64ad5e3f2c9064aa969b76c53e4e1",
     "polls_freeze_entries": "451cfeca9a8335a2c093bebb36a4c1ae",
@@ -19,7 +19,7 @@ RELEASED = {
 
 @pytest.fixture
 def migrate(sql):
-    """Migrate the app, and return what the functions then are; at the end everything is as it was."""
+    """Migrate the app, and return the MD5 of each function; at the end, migrate it to the latest state."""
 
     def run(name):
         call_command("migrate", "polls", name, verbosity=0)
@@ -58,7 +58,7 @@ def test_migration_is_reversed_where_nothing_would_be_lost(closed_poll_for_all, 
     assert sql("SELECT to_regclass('polls_entries_once_among_all')") == [(None,)]
     sql("INSERT INTO polls_entries (poll_id, option_id) VALUES (%s, %s)", poll.id, poll.options[1])
     assert sql("SELECT octet_length(codes) / 32 FROM polls_entries ORDER BY id") == [(2,), (4,)]
-    with refused("polls_draw_of_somebody"):  # as it was: NULL is no option
+    with refused("polls_draw_of_somebody"):  # as before: NULL is no option
         sql(FREEZE, poll.id)
     assert migrate("0008") == now
 

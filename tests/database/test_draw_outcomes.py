@@ -1,4 +1,4 @@
-"""The outcome of a draw: unbiased, made of all that enters the seed, and the same in Python and in the database."""
+"""Outcomes of draws: unbiased, dependent on everything in the seed, the same in Python and in the database."""
 
 import hashlib
 from collections import Counter
@@ -12,7 +12,7 @@ from polls import draws, queries
 
 def test_every_order_of_the_entries_is_as_likely_as_any_other():
     """6,000 draws of 3 entries: 6 orders, 1,000 each but for chance. Chi-square with 5 degrees of freedom stays below
-    20.5 in 999 of 1,000 such tests, and this one always draws the same."""
+    20.5 in 999 of 1,000 such tests, and the seed of this one is fixed."""
     entries = [draws.entry_code(b"key", 1, voter) for voter in ("ann", "bob", "cid")]
     random = Random(5)
     orders = Counter()
@@ -76,5 +76,5 @@ def test_database_and_python_draw_the_same(conn, closed_poll, drawn, sql, voters
 def test_hmac_of_the_database_is_that_of_rfc_4231(sql):
     key, message = "0b" * 20, "Hi There"
     expected = "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"
-    # HMAC pads keys with zeros, so that a key of 20 bytes is one of 32 with zeros at its end.
+    # HMAC pads keys with zeros: a key of 20 bytes equals one of 32 that ends in zeros.
     assert sql("SELECT encode(polls_hmac(decode(%s, 'hex'), %s), 'hex')", key + "00" * 12, message) == [(expected,)]

@@ -54,7 +54,7 @@ def test_draws_are_numbered_without_gaps(closed_poll, conn, number):
 def test_end_of_the_chain_of_secrets_is_never_revealed(closed_poll, drawn, sql):
     poll = closed_poll()
     drawn(poll)
-    # 98 more, as if they had been made.
+    # 98 more draws, written around the triggers.
     sql("BEGIN")
     sql("SET LOCAL session_replication_role = replica")
     sql(

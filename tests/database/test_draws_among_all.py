@@ -32,7 +32,7 @@ def test_database_and_python_draw_the_same_among_all(conn, closed_poll_for_all, 
 
 
 def test_code_among_all_is_made_of_the_word_all_and_an_options_of_its_id(conn, closed_poll_for_all, sql):
-    """As docs/draws.md says; an option's are what they were before there was another kind."""
+    """The codes are those of docs/draws.md; codes of an option are as they were before this kind of draw."""
     poll = closed_poll_for_all()
     root = queries.get_secret(conn, poll.slug).root
     for option_id, message in ((None, "all/ann"), (17, "17/ann")):
@@ -49,12 +49,12 @@ def test_each_voter_is_in_it_once_however_many_choices_they_made(conn, closed_po
     among_all, *among_options = [codes_of(conn, poll, option_id) for option_id in (None, *poll.options)]
     assert among_all == sorted(draws.entry_code(root, None, f"voter-{number}") for number in range(6))
     assert [len(codes) for codes in among_options] == [2, 4, 6]
-    # Nobody can tell from two lists who is in both.
+    # Two lists do not tell who is in both.
     assert set(among_all).isdisjoint(code for codes in among_options for code in codes)
 
 
 def test_everybody_has_the_same_chance_over_all_secrets():
-    """6,000 draws among 6 voters, from the secret on: chi-square with 5 degrees of freedom, 99.9 %."""
+    """6,000 draws among 6 voters, each with another secret: chi-square with 5 degrees of freedom, 99.9 %."""
     random = Random(7)
     voters = [f"voter-{number}" for number in range(6)]
     winners = Counter()

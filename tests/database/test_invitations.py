@@ -1,4 +1,4 @@
-"""Votes with invitations in the database: whose they are, what is refused, and races with the end of a link."""
+"""Votes by invitation in the database: the voter they name, what is refused, and races with the end of a link."""
 
 import re
 import threading
@@ -56,7 +56,7 @@ def test_invitation_is_worth_nothing_in_another_poll(conn, poll, make_invited_po
 
 @pytest.mark.parametrize("end", ["revoke", "reissue"])
 def test_vote_races_the_end_of_its_link(connections_to_test_database, conn, poll, sql, end):
-    """Whichever comes first holds: a vote that was taken counts, and none is taken after the answer of the end."""
+    """The first of the two wins: a vote that was accepted counts, and none is accepted after the link has ended."""
     one, two = connections_to_test_database(), connections_to_test_database()
     rounds = 60
     tokens = invite(conn, poll, *(f"Person {number}" for number in range(rounds)))

@@ -1,4 +1,4 @@
-"""Managing polls through the data layer: who may, and edits that meet votes."""
+"""Managing polls through the data layer: permissions, and edits and votes at the same time."""
 
 import threading
 
@@ -25,7 +25,7 @@ DESIGN = queries.Design("Mine", "", ["A", "B"], "link", True, True, True, 1, 2, 
     ],
 )
 def test_data_layer_lets_nobody_else_manage_a_poll(conn, own_poll, users, sql, query, arguments):
-    """The pages ask it first, and an ownership that changes in between must not matter."""
+    """The pages check first, and the owner may change between that check and the statement."""
     poll = own_poll()
     before = sql("SELECT * FROM polls_poll"), sql("SELECT * FROM polls_option"), sql("SELECT * FROM polls_event")
     with pytest.raises(queries.PollNotFound):
@@ -35,7 +35,7 @@ def test_data_layer_lets_nobody_else_manage_a_poll(conn, own_poll, users, sql, q
 
 
 def test_votes_and_edits_at_once_do_not_deadlock(conn, own_poll, connections_to_test_database):
-    """Without the lock that EDIT_POLL takes first, one round in four ended with one of them thrown out."""
+    """Without the lock that EDIT_POLL takes first, one round in four ended in a deadlock."""
     manager = queries.Manager(0, True, "editor")
     voters, editing = [connections_to_test_database() for _ in range(4)], connections_to_test_database()
     refused = []

@@ -1,4 +1,4 @@
-"""The pace of a poll: votes by steps of time, coarse where the poll is anonymous."""
+"""The pace of a poll: votes per step of time, in coarse steps where the poll is anonymous."""
 
 from datetime import datetime, timedelta, timezone
 

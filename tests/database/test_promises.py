@@ -1,4 +1,4 @@
-"""The promises that the database keeps, whoever writes: all of this goes around the data layer."""
+"""The promises that the database keeps for every writer: these tests go around the data layer."""
 
 from collections import Counter
 
@@ -28,7 +28,7 @@ def test_voter_votes_once_in_each_of_two_polls(make_poll, vote, sql):
     assert sql("SELECT count(*) FROM polls_vote WHERE voter = 'ann'") == [(2,)]
 
 
-# 2. An option of this poll.
+# 2. Only options of this poll.
 
 
 def test_option_of_another_poll_is_refused(make_poll, vote, refused):
@@ -38,7 +38,7 @@ def test_option_of_another_poll_is_refused(make_poll, vote, refused):
 
 
 def test_option_of_another_poll_that_has_votes_is_refused_and_its_count_untouched(make_poll, vote, refused, sql):
-    """The upsert of the tally must not meet the other poll's row."""
+    """The upsert of the tally must not touch the other poll's row."""
     poll, other = make_poll(), make_poll()
     vote(other, "bob", other.options[:1])
     with refused("polls_tally_option_of_poll"):
@@ -98,7 +98,7 @@ def test_vote_outside_the_window_is_refused(make_poll, vote, refused, window):
 
 
 def test_opening_counts_and_closing_does_not(make_poll, sql, vote, refused):
-    """opens_at <= t < closes_at, to the microsecond, by what the database's clock says in one statement."""
+    """A poll is open while opens_at <= t < closes_at, to the microsecond, by the database's clock."""
     state = "SELECT polls_state(now() + %s::interval, now() + %s::interval, NULL)"
     [(opening,), (closing,)] = sql(
         "SELECT (SELECT polls_state(t, NULL, NULL) FROM (SELECT clock_timestamp() AS t) AS clock) "
@@ -154,7 +154,7 @@ def test_poll_with_votes_cannot_be_closed_in_the_past(make_poll, vote, sql):
     assert sql("SELECT cast_at < closes_at FROM polls_vote JOIN polls_poll AS poll ON poll.id = poll_id") == [(True,)]
 
 
-# 4. Fewest and most choices.
+# 4. No fewer and no more choices than allowed.
 
 
 @pytest.mark.parametrize(("least", "most", "chosen"), [(1, 1, 0), (1, 1, 2), (2, 3, 1), (2, 3, 4)])
@@ -211,7 +211,7 @@ def test_tally_follows_every_way_of_writing_votes(make_poll, vote, sql, connecti
         *(poll.id, [c, d]),
     )
     assert counted() == ({a: 50, b: 50, c: 1, d: 2}, 52)
-    # From another backend, and so from another slot.
+    # Another backend writes to another slot of the tally.
     with connections_to_test_database().cursor() as elsewhere:
         elsewhere.execute("UPDATE polls_vote SET choices = %s WHERE voter LIKE 'bulk-1%%'", [[c]])
         assert counted() == ({a: 39, b: 39, c: 12, d: 2}, 52)

@@ -27,7 +27,7 @@ def test_statement_can_be_prepared_on_the_migrated_schema(conn, statement):
     names = list(dict.fromkeys(re.findall(r"%\((\w+)\)s", statement)))
     assert ";" not in re.sub("--.*", "", statement)
     if statement.lstrip().startswith("COPY"):
-        # Nothing prepares a COPY: sent with no line at all, it is checked all the same.
+        # A COPY cannot be prepared: run without a line, it is checked as well.
         with conn.cursor() as cursor:
             cursor.copy_expert(statement, io.StringIO(""))
         return

@@ -1,4 +1,4 @@
-"""The trail in the database: who did what; and the secret that a poll is committed to."""
+"""The trail in the database: who did what, append-only; and the secret of a poll, which never changes."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""PollsConfig: one pool a process, which follows Django to wherever its database is."""
+"""PollsConfig: one pool per process, on the database that Django uses."""
 
 import os
 import sys
@@ -33,7 +33,7 @@ def test_pool_is_on_the_test_database(transactional_db, pool):
 
 
 def test_pool_follows_django_to_another_database(transactional_db, monkeypatch):
-    """What the test runner does, after a query too early: the connection to the old database is retired."""
+    """The test runner switches databases; if a query came before, its connection is retired."""
     config = apps.get_app_config("polls")
     with config.pool.connection(autocommit=True) as conn:
         assert conn.info.dbname == "test_pollsite"

@@ -1,4 +1,4 @@
-"""System checks: each names what is wrong, and what to do."""
+"""System checks: each names what is wrong and what to do."""
 
 import pytest
 from django.core.checks import run_checks

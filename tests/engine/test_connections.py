@@ -83,7 +83,7 @@ def test_connect_psycopg2_holds_a_server_that_runs_already(tmp_path):
     def run(then: str) -> None:
         subprocess.run([sys.executable, "-c", start + then, str(folder)], cwd=BASE_DIR, check=True)
 
-    run("os._exit(0)")  # leaves without a word
+    run("os._exit(0)")  # does not release the server
     connection = wrapper(database_settings("", embedded_folder=folder)).connect_psycopg2()
     run("server.release()")
     with connection.cursor() as cursor:

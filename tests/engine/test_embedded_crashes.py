@@ -1,4 +1,4 @@
-"""The embedded server after crashes: killed holders, killed servers, servers about to stop."""
+"""The embedded server after crashes: of a process that holds it, of the server, of initdb; and while it stops."""
 
 import os
 import signal
@@ -56,7 +56,7 @@ def test_a_start_waits_for_a_server_that_is_about_to_stop(embedded_server):
         host=str(embedded_server.socket_folder), port=embedded.PORT, user="pollsite", dbname="pollsite"
     )
     before = postmaster(embedded_server)
-    os.kill(before, signal.SIGTERM)  # "smart": accepts nobody, and waits for the client to go
+    os.kill(before, signal.SIGTERM)  # "smart" shutdown: accepts no connection, and waits until the client disconnects
     while embedded_server.answers():
         pass
     starting = threading.Thread(target=embedded_server.start, kwargs={"check": True})

@@ -1,4 +1,4 @@
-"""Errors of the embedded server: each is one line, and leaves nothing behind."""
+"""Errors of the embedded server: each is one line, and a failed start leaves nothing behind."""
 
 import subprocess
 

@@ -1,4 +1,4 @@
-"""The folder of the embedded server: any path, any user, and root without becoming one."""
+"""The folder of the embedded server: any path, and any user, root included."""
 
 import contextlib
 import os
@@ -71,8 +71,8 @@ def test_a_socket_folder_that_others_may_enter_is_refused(mode, owner, cluster, 
 
 @pytest.fixture
 def somebody():
-    """A folder of somebody else, and a way to be them."""
-    # Not in tmp_path: every pytest that begins closes the folder around all of those to other users.
+    """Make a folder that another user owns, and the options with which a process runs as that user."""
+    # Not in tmp_path: pytest closes the folder around it to other users.
     with tempfile.TemporaryDirectory() as around:
         Path(around).chmod(0o755)
 
@@ -80,7 +80,7 @@ def somebody():
             folder = Path(around) / "theirs"
             folder.mkdir(mode=0o700)
             os.chown(folder, user, user)
-            # This Python may be closed to them where the machine's is not.
+            # Other users may have no access to this Python, and access to the machine's.
             for python in (sys.executable, shutil.which("python3", path="/usr/local/bin:/usr/bin")):
                 who = {"user": user, "group": user, "extra_groups": [], "env": {**os.environ, "PYTHONPATH": PACKAGES}}
                 test = [
@@ -144,7 +144,7 @@ def test_root_without_user_namespaces_becomes_an_ordinary_user_for_it(tmp_path, 
     assert not server.answers()
     assert server.data.stat().st_uid != 0
     assert (closed.stat().st_uid, closed.stat().st_mode & 0o777) == (0, 0o700)
-    # The data keeps its owner where namespaces are allowed again.
+    # Once namespaces are allowed again, the data keeps its owner.
     monkeypatch.undo()
     server.start()
     assert query(server, "SELECT 1") == (1,)

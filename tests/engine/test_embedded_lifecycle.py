@@ -1,4 +1,4 @@
-"""The embedded server: started once, shared by processes and their forks, stopped by the last."""
+"""The life of the embedded server: started once, shared by processes and their forks, stopped by the last."""
 
 import os
 import signal

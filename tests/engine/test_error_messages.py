@@ -1,4 +1,4 @@
-"""Commands that cannot use the database say so in one line, without the password."""
+"""Errors of commands that cannot use the database: one line each, without the password."""
 
 import pytest
 from django.db.utils import OperationalError

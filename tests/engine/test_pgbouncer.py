@@ -1,4 +1,4 @@
-"""Behind PgBouncer in transaction mode, where each transaction may run on another connection of the server."""
+"""The site and the pool behind PgBouncer in transaction mode."""
 
 import contextlib
 import shutil
@@ -21,11 +21,11 @@ pytestmark = [
     pytest.mark.skipif(not PGBOUNCER, reason="no pgbouncer here: apt-get install pgbouncer"),
 ]
 
-SIZE = 2  # connections to the server, for all clients together
+SIZE = 2  # server connections, shared by all clients
 
 
 class Bouncer:
-    """A PgBouncer of our own before the test database."""
+    """A private PgBouncer in front of the test database."""
 
     def __init__(self, folder):
         self.port = free_port()

@@ -1,4 +1,4 @@
-"""Settings: .env.example and README tell all of them, with the defaults that they have."""
+"""Settings: .env.example and README name all of them, with their defaults; and the secret key."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Which commands start the embedded server, which connect, and which do neither."""
+"""Commands that start the embedded server, commands that only connect, and commands that do neither."""
 
 import psycopg2
 import pytest

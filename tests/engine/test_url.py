@@ -1,4 +1,4 @@
-"""DATABASE_URL: what it becomes in the settings, and what is wrong with it."""
+"""DATABASE_URL: the settings that it becomes, and errors without the password."""
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured

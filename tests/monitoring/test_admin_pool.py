@@ -1,4 +1,4 @@
-"""The pool's page in the admin."""
+"""The page of the pool in the admin."""
 
 import re
 
@@ -20,7 +20,7 @@ def shown_folder(tmp_path, settings):
 
 @pytest.fixture
 def member(client, django_user_model, transactional_db):
-    """Somebody of the staff who may do nothing yet."""
+    """A user of the staff without any permission."""
     user = django_user_model.objects.create_user("member", password="x", is_staff=True)
     client.force_login(user)
     return user

@@ -1,4 +1,4 @@
-"""/healthz and /readyz: alive whatever the database does, ready only where the next visitor will be served."""
+"""/healthz and /readyz: alive whatever the database does, ready only if the next request will get a connection."""
 
 import contextlib
 import json
@@ -17,7 +17,7 @@ from tests.support.site import Browser, serve
 
 @pytest.fixture
 def exhausted(pool, transactional_db):
-    """All connections of the pool, in other hands."""
+    """All connections of the pool are borrowed."""
     with contextlib.ExitStack() as stack:
         for _ in range(pool.maxconn):
             stack.enter_context(pool.connection())
@@ -25,7 +25,7 @@ def exhausted(pool, transactional_db):
 
 
 def timed(path):
-    """Ask from a thread of its own: the one that holds every connection would be told so at once."""
+    """Request a page from another thread: one that holds all connections would get an error at once."""
     asked = in_thread(Client().get, path)
     return asked.get(), asked.seconds
 
@@ -83,7 +83,7 @@ def test_database_stopped_and_back():
 
 @pytest.fixture
 def no_new_connections(transactional_db):
-    """The server turns new sessions away and keeps those there are, as one that has run out of them does."""
+    """Have the server refuse new connections and keep the old ones, as one that has run out of them does."""
     name, settings = connection.settings_dict["NAME"], connection.settings_dict
     outside = psycopg2.connect(
         host=settings["HOST"],

@@ -1,4 +1,4 @@
-"""/metrics: all processes of the host, whoever answers, and nobody sees it who is not meant to."""
+"""/metrics: every process answers for all processes of the host, to allowed addresses only."""
 
 import contextlib
 
@@ -19,7 +19,7 @@ OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 
 
 def samples(text):
-    """What Prometheus' own parser reads, by name."""
+    """The samples that the parser of Prometheus reads, by name."""
     found = {}
     for family in parse_text(text):
         for sample in family.samples:
@@ -60,7 +60,7 @@ def test_its_own_parsers_find_no_fault_and_every_process(state_folder, transacti
         assert {sample.labels["db_client_connection_pool_name"] for sample in found[name]} == {"default"}
     assert total(found, "db_client_connection_max") == 6
     assert {s.labels["db_client_connection_state"] for s in found["db_client_connection_count"]} == {"idle", "used"}
-    # Every checkout is in the histograms, and there are buckets for the fast ones.
+    # The histograms hold every checkout, and have buckets for fast ones.
     asked = sum(one["requests_num"] for one in stats)
     assert asked > 50
     assert total(found, "db_client_connection_wait_time_seconds_count") == pytest.approx(asked, abs=asked / 10)
@@ -127,7 +127,12 @@ def test_requests_refused_for_want_of_a_connection_are_counted(state_folder, con
         (["127.0.0.1"], "192.0.2.1", None, 404),
         (["10.0.0.0/8", "fd00::/8"], "10.20.30.40", None, 200),
         (["10.0.0.0/8", "fd00::/8"], "fd00::7", None, 200),
-        (["127.0.0.1"], "127.0.0.1", "192.0.2.1", 404),  # the proxy's address, and anybody's request
+        (
+            ["127.0.0.1"],
+            "127.0.0.1",
+            "192.0.2.1",
+            404,
+        ),  # the address of a proxy, for a request from anywhere
         (["127.0.0.1"], "", None, 404),  # a Unix socket
     ],
 )

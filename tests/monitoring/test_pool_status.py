@@ -1,4 +1,4 @@
-"""pool_status: what an operator sees of the running site, from beside it."""
+"""pool_status: what an operator sees of the pools of the running site."""
 
 import json
 import os
@@ -40,9 +40,6 @@ def report(state_folder, **more):
     return json.loads(pool_status(state_folder, "--json", **more).stdout)
 
 
-# The four of the issue
-
-
 def test_it_agrees_with_pg_stat_activity_on_every_backend_pid(state_folder, transactional_db, sql):
     def pools_on_the_server():
         rows = sql("SELECT application_name, pid FROM pg_stat_activity WHERE application_name ~ '^pollsite pool '")
@@ -58,7 +55,7 @@ def test_it_agrees_with_pg_stat_activity_on_every_backend_pid(state_folder, tran
 
     with serve(POOL_STATE_DIR=str(state_folder), POOL_MAXCONN="3") as address, load(address):
         wait_until(lambda: both_workers(state_folder))
-        wait_until(agrees)  # a pool that still grows is ahead of its file by a second
+        wait_until(agrees)  # the file of a pool that still grows is late by up to a second
 
 
 def test_holder_and_waiters_are_named_within_a_second(state_folder, conn, sql):
@@ -95,7 +92,7 @@ def test_it_answers_within_a_second_while_the_server_is_stopped(state_folder, se
     url = f"postgres://postgres@127.0.0.1:{server.port}/postgres"
 
     def seconds():
-        """Of the processor's time: nothing is waited for, and other tests may run beside this one."""
+        """The processor time of the command: it waits for nothing, and other tests may run at the same time."""
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         done = pool_status(state_folder, url=url)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -132,9 +129,6 @@ def test_killed_worker_leaves_the_list(state_folder, transactional_db):
         assert other["pid"] in listed
         assert not (state_folder / f"{victim['pid']}.json").exists()
         wait_until(lambda: both_workers(state_folder))  # its successor
-
-
-# The rest
 
 
 def test_processes_that_end_take_their_files_with_them(state_folder, transactional_db):

@@ -1,4 +1,4 @@
-"""What a process publishes about its pool: whole, private, gone with the process, and never in the pool's way."""
+"""Publishing the state of a pool: whole files, private, removed with the process, never in the way of the pool."""
 
 import contextlib
 import json
@@ -28,7 +28,7 @@ def publisher(state_folder, pool):
 
 @contextlib.contextmanager
 def running(code, state_folder):
-    """A process that has run the code, and goes on until its standard input is closed."""
+    """A process that runs the code, and then lives until its standard input is closed."""
     setup = "import django, os, sys, time; django.setup()\n"
     process = subprocess.Popen(
         [sys.executable, "-c", f"{setup}{code}\nprint('ready', flush=True); sys.stdin.read()"],

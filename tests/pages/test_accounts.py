@@ -1,4 +1,4 @@
-"""Accounts: made, signed in and out, passwords; and what the header offers."""
+"""Accounts: signing up, in and out, passwords, and the links in the header."""
 
 from urllib.parse import quote
 

@@ -1,4 +1,4 @@
-"""The admin: polls are made, opened and closed there, and it cannot go around the promises."""
+"""The admin: making, opening and closing polls, within the promises of the database."""
 
 import threading
 
@@ -95,7 +95,7 @@ def test_poll_with_votes_shows_its_rules_and_options_read_only(admin, make_poll,
 
 
 def test_first_vote_during_the_editing_of_a_poll_wins(admin, make_poll, vote, monkeypatch):
-    """The form was made before the vote, and is sent after it."""
+    """The form is rendered before the vote, and sent after it."""
     poll = make_poll()
     vote(poll, "ann", poll.options[:1])
     monkeypatch.setattr("polls.admin.polls._has_votes", lambda poll: False)

@@ -1,4 +1,4 @@
-"""A hostile public, a server that dies, and a clock that is wrong."""
+"""Attacks: markup, forged requests, floods and strange input; and a server that dies, and a wrong clock."""
 
 import json
 import threading
@@ -47,7 +47,7 @@ def test_text_of_users_is_only_text_on_every_page(client, admin_client, make_pol
 
 
 def test_bidirectional_text_is_kept_in_its_place(client, make_poll, sql):
-    """A right-to-left override in an option must not turn the counts beside it."""
+    """A right-to-left override in an option must not reverse the counts beside it."""
     poll = make_poll()
     sql("UPDATE polls_option SET text = id || %s", "\u202egnitov")
     for path in ("", "results/"):
@@ -156,7 +156,7 @@ def test_superuser_does_not_vote_after_closing(admin_client, make_poll, sql):
 
 @pytest.mark.parametrize("offset", [3600, -3600])
 def test_clock_of_the_web_server_decides_nothing(client, make_poll, sql, monkeypatch, offset):
-    """It is an hour off; the poll has closed a minute ago or closes in a minute, by the database's clock."""
+    """The web server's clock is an hour off; by the database's, polls closed a minute ago or close in a minute."""
     closed, closing = make_poll(closes_in="-1 minute"), make_poll(closes_in="1 minute")
     client.get(f"/polls/{closing.slug}/")
     real = time.time
@@ -192,7 +192,7 @@ def test_votes_of_one_address_are_limited(make_poll, settings, sql):
 
 @pytest.mark.slow
 def test_vote_that_is_said_to_count_is_there_after_the_server_was_killed():
-    """Voters at full speed, PostgreSQL killed in the middle: every 303 to the results is a vote in the table."""
+    """PostgreSQL is killed while voters vote at full speed: every redirect to the results is a vote in the table."""
     server = Server()
     database = {"DATABASE_URL": f"postgres://postgres@127.0.0.1:{server.port}/postgres"}
     counted, stop = [], threading.Event()
@@ -220,7 +220,7 @@ def test_vote_that_is_said_to_count_is_there_after_the_server_was_killed():
                 thread.start()
             for votes_before in (40, 80):
                 wait_until(lambda enough=votes_before: len(counted) >= enough, 30)
-                server.stop()  # at once, with whatever is under way
+                server.stop()  # at once, with transactions under way
                 server.start()
             wait_until(lambda: len(counted) >= 120, 30)
             stop.set()

@@ -1,4 +1,4 @@
-"""Who votes: browsers and accounts, named and hidden; changing a vote and taking it back; the order of options."""
+"""Audiences: votes by browser and by account, named or not, changed and withdrawn; and the order of options."""
 
 import pytest
 from django.test import Client

@@ -1,4 +1,4 @@
-"""Drawings of results."""
+"""Charts of results: pies and bars."""
 
 import re
 

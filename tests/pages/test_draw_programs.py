@@ -1,4 +1,4 @@
-"""The check that anyone can run: the published entries, and the program that a draw's page prints."""
+"""The program that a draw's page prints to check it, and the published entries on which it runs."""
 
 import hashlib
 import re
@@ -22,9 +22,7 @@ def test_entries_are_the_file_of_the_published_hash(client, closed_poll, drawn, 
     for part in response.streaming_content:
         parts.append(part)
         stats = pool.get_stats()
-        assert (
-            stats["pool_available"] == stats["pool_size"]
-        )  # nobody holds a connection while a reader takes their time
+        assert stats["pool_available"] == stats["pool_size"]  # no connection is held while a slow reader reads
     assert [len(part) for part in parts] == [130, 130, 65]
     file = b"".join(parts)
     assert hashlib.sha256(file).hexdigest() == draw.entries_hash
@@ -72,7 +70,7 @@ def test_printed_program_finds_every_lie(client, closed_poll, drawn, tmp_path, n
     if name == "entries":
         entries = entries[65:]
     else:
-        # One public value in thirty draws the same winner.
+        # Another public value may draw the same winner.
         value = next(
             value
             for value in map(str, range(1000))

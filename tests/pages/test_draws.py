@@ -1,4 +1,4 @@
-"""Pages of draws among the voters of an option: the form, and what is shown to whom."""
+"""Pages of draws among the voters of an option: the form, and what owners, voters and others see."""
 
 import re
 

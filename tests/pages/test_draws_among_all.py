@@ -1,4 +1,4 @@
-"""Pages of draws among everybody who voted: the form, and what is shown to whom."""
+"""Pages of draws among everybody who voted: the form, and what owners, voters and others see."""
 
 import re
 
@@ -15,7 +15,7 @@ from tests.support.responses import text_of
 
 @pytest.fixture
 def ballots(make_poll, sql):
-    """A closed poll with four voters who came by browser, and their browsers."""
+    """Make a closed poll with the votes of four browsers; return both."""
 
     def make(**columns):
         poll = make_poll(**columns)
@@ -30,12 +30,12 @@ def ballots(make_poll, sql):
 
 
 def shown(response):
-    """The page's text; the emphasis inside the winner's code is none to who searches for it."""
+    """The text of a page, without the emphasis inside the winner's code."""
     return re.sub("</?strong>", "", text_of(response))
 
 
 def choices_on(page):
-    """The choices of the form: value, whether it is preselected, and what it says."""
+    """The choices of the form: the value, whether it is preselected, and the label."""
     return [
         (value, bool(checked), re.sub("<[^>]+>", "", label))
         for value, checked, label in re.findall(
@@ -187,7 +187,7 @@ def test_pages_of_draws_are_as_long_for_two_voters_as_for_twelve_where_results_a
 
 
 def test_link_to_an_anonymous_poll_tells_no_choice_to_who_made_it(conn, make_poll, drawn_among_all, sql, users):
-    """Who runs a poll knows everybody's link, and could look with it who is in the draw of an option."""
+    """The owner of a poll knows all links, and could follow one to see who is in the draw of an option."""
     poll = make_poll(audience="invite", owner_id=users["owner"].pk)
     [link] = invite(conn, poll, "Ann")
     here, elsewhere = follow(link), follow(link)

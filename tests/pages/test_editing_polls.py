@@ -1,4 +1,4 @@
-"""Editing a poll: text and rules, times, typos, and the first vote in the meantime."""
+"""Editing a poll: text and rules, times, corrections, and a first vote in the meantime."""
 
 import threading
 from datetime import datetime, timedelta, timezone
@@ -93,7 +93,7 @@ def test_vote_under_way_is_waited_for_and_then_wins(owner, own_poll, sql, connec
 
 
 def _closing(ask, *arguments):
-    """Ask in a thread, whose connection of the ORM nobody else would close."""
+    """Send a request in a thread, and close the connection of the ORM that Django opens for it."""
     try:
         return ask(*arguments)
     finally:

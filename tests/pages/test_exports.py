@@ -1,4 +1,4 @@
-"""Exports: for whom, of which polls, in parts, and harmless to spreadsheets."""
+"""Exports of votes: who may have them, of which polls, in parts, and without formulas."""
 
 import csv
 import io
@@ -14,7 +14,7 @@ FORMULA = '=HYPERLINK("http://evil.example","Click")'
 
 @pytest.fixture
 def named_poll(make_poll, vote, sql, olga, django_user_model):
-    """A named poll in which a user, an invited person, somebody unknown and somebody deleted have voted."""
+    """A named poll with votes of a user, an invited person, a browser, and a user who was deleted."""
     poll = make_poll(options=4, named=True, max_choices=2, owner_id=olga.pk, title="<b>“Töa”</b>?")
     sql("UPDATE polls_option SET text = %s WHERE id = %s", FORMULA, poll.options[0])
     sql("UPDATE polls_option SET text = '<script>alert(1)</script>' WHERE id = %s", poll.options[1])
@@ -88,7 +88,7 @@ def test_anonymous_poll_has_no_log_even_for_its_owner(client, olga, make_poll, v
     response = client.get(f"/polls/{poll.slug}/votes.{kind}")
     assert response.status_code == 403
     assert b"secret-key" not in response.content
-    # And the data layer itself has none to give.
+    # The data layer returns none either.
     assert exports.queries.list_votes(conn, poll.id, limit=10) == []
 
 

@@ -1,4 +1,4 @@
-"""Links of invitations: what they lead to, the one vote they count, and when they end."""
+"""Links of invitations: the ballot, the one vote of each, and links that were revoked, replaced or forged."""
 
 import re
 import threading
@@ -63,7 +63,7 @@ def test_two_invited_people_at_one_browser_vote_twice(conn, poll, sql):
 
 
 def test_who_is_not_invited_cannot_vote(desk, poll, sql):
-    """Neither a browser nor an account, not even the owner's."""
+    """A browser and an account cannot vote, not even the owner's."""
     for browser in (Client(), desk):
         browser.get(f"/polls/{poll.slug}/")
         browser.post(f"/polls/{poll.slug}/", {"choices": poll.options[0]})
@@ -93,7 +93,7 @@ def test_link_that_is_not_valid_gives_one_answer(conn, make_invited_poll, desk, 
     unknown, response = Client().get("/i/nothing/"), Client().get(f"/i/{token if what != 'unknown' else 'x' * 3000}/")
     assert response.status_code == 404
     assert "invite" not in response.cookies
-    # A page may name its own address, and nothing else tells them apart.
+    # The pages differ in nothing but their own address.
     assert re.sub("/i/[^/]*/", "", response.content.decode()) == re.sub("/i/[^/]*/", "", unknown.content.decode())
     assert set(response.headers) == set(unknown.headers)
 

@@ -1,4 +1,4 @@
-"""The list of invited people: who may see and change it, and what it says."""
+"""The list of invited people: who may see and change it, and what it shows."""
 
 import re
 

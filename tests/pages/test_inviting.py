@@ -1,4 +1,4 @@
-"""Inviting people: the list that is checked and confirmed, files, and lines that are wrong."""
+"""Inviting people: checking and confirming a list, files of spreadsheets, and wrong lines."""
 
 import re
 

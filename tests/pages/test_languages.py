@@ -1,4 +1,4 @@
-"""The catalogues: complete, right in form and up to date; and pages in each language."""
+"""Languages: complete catalogues without errors, and pages in each language."""
 
 import gettext
 import re
@@ -18,11 +18,11 @@ from tests.support.responses import text_of
 LANGUAGES = [code for code, _name in settings.LANGUAGES if code != settings.LANGUAGE_CODE]
 PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|%%|\{\w*\}")
 TAG = re.compile(r"</?\w+[^>]*>")
-MOST_COUNTED = 1_000_001  # of Spanish millions, and more than Arabic needs
+MOST_COUNTED = 1_000_001  # Spanish has a form for millions; Arabic needs less
 
 
 def messages(entries):
-    """What is to be translated, without the header."""
+    """The messages to be translated, without the header."""
     return {(entry.msgctxt, entry.msgid, entry.msgid_plural) for entry in entries if entry.msgid}
 
 
@@ -52,7 +52,7 @@ def catalogue(code):
 
 @pytest.fixture(scope="module")
 def forms(catalogue):
-    """The number of plural forms of a language, and those that stand for a single number."""
+    """The number of plural forms of a language, and the forms that stand for a single number."""
     number, rule = re.fullmatch(r"nplurals=(\d+); plural=(.+);", catalogue.metadata["Plural-Forms"]).groups()
     form_of = gettext.c2py(rule)
     counted = [form_of(count) for count in (*range(300), MOST_COUNTED - 1, 2 * (MOST_COUNTED - 1))]
@@ -61,7 +61,7 @@ def forms(catalogue):
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
-    """What makemessages finds, in a copy."""
+    """The messages that makemessages finds, in a copy of the app."""
     if shutil.which("xgettext") is None:
         pytest.skip("makemessages needs xgettext, of GNU gettext")
     place = tmp_path_factory.mktemp("messages")
@@ -150,7 +150,7 @@ def test_line_of_a_list_that_is_wrong_is_named_in_the_language(client, code, mak
     )
     page = response.content.decode()
     with translation.override(code):
-        # In a list, for makemessages is not to take them for texts of the site.
+        # In a list, so that makemessages does not find them.
         empty, same = map(translation.gettext, ["is empty", "is the same as line %(first)d"])
     assert empty != "is empty"
     assert escape(f"2 {empty}.") in page

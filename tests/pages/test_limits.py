@@ -1,4 +1,4 @@
-"""How often an address may do something: who it is, and what it is told."""
+"""Limits per address and minute: the address that counts, and the answer to a request too many."""
 
 import pytest
 from django.test import Client

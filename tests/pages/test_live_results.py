@@ -1,4 +1,4 @@
-"""Results that refresh by themselves, on a wall and in frames of other sites: what changes, and for whom."""
+"""Live results: the part that refreshes, its ETag, and the views for walls and for frames of other sites."""
 
 import pytest
 from django.test import Client
@@ -82,7 +82,7 @@ def test_public_views_show_what_everybody_may_see_even_to_the_owner(client, make
 @pytest.mark.parametrize("view", [*VIEWS, "qr.svg"])
 def test_drafts_and_unknown_polls_are_not_found(client, make_poll, view):
     poll = make_poll(opens_in=None)
-    if view == "qr.svg":  # it draws any address, and so says nothing about which there are
+    if view == "qr.svg":  # it encodes any address, and so tells nothing of which exist
         assert {client.get(f"/polls/{slug}/qr.svg").status_code for slug in (poll.slug, "nowhere")} == {200}
     else:
         assert {client.get(f"/polls/{slug}/{view}/").status_code for slug in (poll.slug, "nowhere")} == {404}

@@ -1,4 +1,4 @@
-"""Making a poll: what is enough, what is written, bad input, and times by the clock on the wall."""
+"""Making a poll: required fields, settings, bad input, and times in a time zone."""
 
 import re
 from datetime import datetime, time, timedelta, timezone
@@ -216,7 +216,7 @@ def test_key_that_is_none_is_replaced(owner, sql):
 
 
 def test_clock_of_the_database_decides_whether_it_closes_before_it_opens(owner, sql, monkeypatch):
-    # A web server whose clock is a day late would let this through.
+    # A web server whose clock is a day late would accept this.
     late = datetime.now(timezone.utc) - timedelta(days=1)
     monkeypatch.setattr("polls.poll_forms.timezone.now", lambda: late)
     response = owner.post("/polls/new/", sent(closes_at=wall(late + timedelta(hours=1))))

@@ -1,4 +1,4 @@
-"""Who may manage a poll: pages and actions for its owner and staff, and for no one else."""
+"""Access to the pages that manage a poll: for its owner and staff only."""
 
 import re
 
@@ -20,7 +20,7 @@ def test_pages_of_a_poll_are_for_its_owner_and_staff(as_user, own_poll, path, st
         name: as_user(name).get(f"/polls/{poll.slug}/{path}").status_code
         for name in ("anonymous", "stranger", "owner", "staff")
     }
-    shown = 303 if path == "correct/" else 200  # without votes it leads to editing
+    shown = 303 if path == "correct/" else 200  # without votes, it redirects to editing
     assert codes == {"anonymous": 302, "stranger": 404, "owner": shown, "staff": shown}
     anonymous = as_user("anonymous").get(f"/polls/{poll.slug}/{path}")
     assert anonymous["Location"] == f"/accounts/login/?next=/polls/{poll.slug}/{path}"
@@ -36,7 +36,7 @@ def test_nobody_else_changes_a_poll(as_user, own_poll, sql, vote, path, name):
     fields = sent(title="Taken over", closes_at=wall(LATER), after="Taken over", reason="mine")
     response = as_user(name).post(f"/polls/{poll.slug}/{path}", fields)
     assert response.status_code == (302 if name == "anonymous" else 404)
-    if name == "anonymous":  # signing in does not repeat what was sent
+    if name == "anonymous":  # signing in does not repeat the request
         assert response["Location"] == "/accounts/login/?next=/mine/"
     after = sql("SELECT * FROM polls_poll"), sql("SELECT * FROM polls_option"), sql("SELECT * FROM polls_event")
     assert after == before

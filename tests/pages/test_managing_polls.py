@@ -1,4 +1,4 @@
-"""Managing a poll: its page, what the buttons do, and the votes by time."""
+"""Managing a poll: its page, its actions, deletion, and bursts of votes."""
 
 import re
 

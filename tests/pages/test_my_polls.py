@@ -1,4 +1,4 @@
-"""The list of a user's own polls."""
+"""The list of a user's polls."""
 
 import re
 

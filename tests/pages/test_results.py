@@ -1,4 +1,4 @@
-"""Results: in words, as a table and drawn, for whom, as CSV, and how heavy their pages are."""
+"""Results: in words, tables, charts and CSV, who may see them, and the weight of their pages."""
 
 import re
 
@@ -92,7 +92,7 @@ def test_hidden_results_are_hidden_on_every_path(voter, make_poll, vote, path, r
     after = client.get(f"/polls/{poll.slug}/{path}")
     assert after.status_code == (200 if path == "results/" else 403)
     assert "The results are shown" in text_of(after)
-    # Nothing tells that somebody has voted, not even the size.
+    # Nothing tells that a vote was cast, not even the size.
     for response in (before, after):
         del response.headers["Expires"]
     assert (after.content, dict(after.headers)) == (before.content, dict(before.headers))

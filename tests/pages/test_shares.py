@@ -1,4 +1,4 @@
-"""Shares in percent: exact, and the same for the same votes."""
+"""Shares in percent: rounded each by itself, and the same for the same votes."""
 
 from fractions import Fraction
 from itertools import product

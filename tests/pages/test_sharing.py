@@ -1,4 +1,4 @@
-"""What is shared of a poll: the short address, the QR code, and the preview in a chat."""
+"""Sharing a poll: the short address, the QR code, and the preview in a chat."""
 
 from tests.support.responses import text_of
 

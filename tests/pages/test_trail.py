@@ -1,4 +1,4 @@
-"""The trail on the page of a poll, in sentences."""
+"""The trail on the page of a poll: events told in sentences."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Voting as browsers do it: over HTTP to gunicorn, many at once, with the cookies they were given."""
+"""Voting over HTTP, served by gunicorn: many ballots at once, and one round trip to the database per vote."""
 
 import json
 import threading
@@ -75,7 +75,7 @@ def test_fifty_ballots_of_one_voter_at_once_count_once(open_browser, make_poll, 
     for thread in threads:
         thread.join()
     assert {status for status, _, _ in answers} == {303}
-    # One was sent to the results, the others to the page that says that they had voted.
+    # One is redirected to the results, the others to the page that says that they had voted.
     places = [headers["Location"] for _, headers, _ in answers]
     assert places.count(f"/polls/{poll.slug}/results/") == 1
     assert places.count(f"/polls/{poll.slug}/") == 49

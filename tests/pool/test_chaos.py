@@ -1,6 +1,6 @@
-"""The pool in chaos: kills, exceptions out of nowhere, dropped handles, forks and restarts, against sixteen threads.
+"""The pool in chaos: sixteen threads under kills, exceptions at any line, dropped handles, forks and restarts.
 
-POOL_CHAOS_SECONDS says for how long (20), POOL_CHAOS_SEED repeats a run as far as threads allow.
+POOL_CHAOS_SECONDS sets how long it runs (20), POOL_CHAOS_SEED repeats a run as far as threads allow.
 """
 
 import contextlib
@@ -47,7 +47,7 @@ class Chaos:
         )
 
     def connect(self):
-        """The server allows this role no more than maxconn connections: one more is refused, and found."""
+        """Connect as a role that may have maxconn connections: the server refuses one more, which is a finding."""
         role = ROLE if os.getpid() == self.parent else "postgres"
         try:
             return psycopg2.connect(self.server.dsn(), user=role, application_name=role)
@@ -57,17 +57,17 @@ class Chaos:
             raise
 
     def work(self, seed):
-        """Borrow in every way, until told to stop. Bolts strike here."""
+        """Borrow in every way until `stop` is set; bolts are raised here."""
         chance = random.Random(seed)
         while not self.stop.is_set():
-            with contextlib.suppress(Bolt):  # on the way out of the exceptions that were expected
+            with contextlib.suppress(Bolt):  # raised while an expected exception is handled
                 while not self.stop.is_set():
                     with self.expected():
                         self.operate(chance)
 
     @contextlib.contextmanager
     def expected(self):
-        """Count what may happen, and find what may not."""
+        """Count the errors that are allowed, and note the others as findings."""
         try:
             yield
         except Bolt:
@@ -133,7 +133,7 @@ class Chaos:
         self.counts["forks"] += 1
         pid = os.fork()
         if pid == 0:
-            signal.alarm(20)  # a child that hangs is ended, and found
+            signal.alarm(20)  # ends a child that hangs, which is a finding
             answers = []
             for _ in range(5):  # a restart may end a query in flight
                 with contextlib.suppress(psycopg2.Error), self.pool.connection(timeout=4) as conn:
@@ -153,7 +153,7 @@ class Chaos:
 def test_chaos_loses_no_slot_exceeds_no_limit_and_stops_nobody(server, monkeypatch):
     print(f"POOL_CHAOS_SEED={SEED}")  # noqa: T201
     monkeypatch.setattr(logging.getLogger("polls.pool"), "disabled", True)
-    # pytest keeps the exceptions that end threads and destructors, and with them the variables of their frames.
+    # pytest would keep exceptions of threads and destructors, with the variables of their frames.
     monkeypatch.setattr(threading, "excepthook", lambda arguments: None)
     monkeypatch.setattr(sys, "unraisablehook", lambda arguments: None)
     chance = random.Random(SEED)
@@ -196,7 +196,7 @@ def test_chaos_loses_no_slot_exceeds_no_limit_and_stops_nobody(server, monkeypat
     assert not stuck
     assert not chaos.findings, chaos.findings[0]
 
-    gc.collect()  # a connection that an exception left in a cycle of frames comes back when that is collected
+    gc.collect()  # a connection in a cycle of frames that an exception left returns when that is collected
     conns = [chaos.pool.getconn(timeout=5) for _ in range(MAXCONN)]
     for conn in conns:
         chaos.pool.putconn(conn)

@@ -1,4 +1,4 @@
-"""Closing the pool: with callers waiting, queries running, connections still out."""
+"""Closing the pool while callers wait, queries run, and connections are borrowed."""
 
 import threading
 import time
@@ -31,7 +31,7 @@ def test_a_pool_never_used_is_closed_at_once(make_pool):
 
 
 def test_callers_who_wait_are_told_at_once(make_pool, monkeypatch):
-    monkeypatch.setattr("polls.pool.checkout.SLICE", 20)  # they do not look after the pool
+    monkeypatch.setattr("polls.pool.checkout.SLICE", 20)  # too long for callers to do the work of the keeper
     pool = make_pool(1, 1)
     conn = pool.getconn()
     caller = in_thread(pool.getconn, timeout=30)
@@ -87,7 +87,7 @@ def test_queries_that_do_not_end_in_time_are_cancelled(make_pool, server):
     assert time.monotonic() - started < 5
     with pytest.raises(psycopg2.errors.QueryCanceled):
         borrower.get(4)
-    wait_until(lambda: server.backends(pool._options.name) == [])  # the one that cancelled was there for a moment
+    wait_until(lambda: server.backends(pool._options.name) == [])  # the canceller's ends a moment later
 
 
 def test_a_late_return_closes_quietly(make_pool, server, monkeypatch, caplog):
@@ -105,7 +105,7 @@ def test_a_return_in_the_moment_of_closing_is_closed_too(make_pool):
     pool = make_pool(1, 1)
     conn = pool.getconn()
     slot = pool._out.pop(id(conn))
-    pool.closed = True  # between the last look of putconn and its append
+    pool.closed = True  # as between the check in putconn and its append
     pool._idle.append((conn, slot))
     for renewal in pool._settle():
         renewal.start()

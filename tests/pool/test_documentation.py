@@ -1,4 +1,4 @@
-"""docs/pool.md says what the code does."""
+"""docs/pool.md names every option, method, statistic, state and module of the pool."""
 
 import inspect
 import re
@@ -15,7 +15,7 @@ def section(title):
 
 
 def first_cells(text):
-    """What stands in backticks in the first column of a section's tables."""
+    """The names in backticks in the first column of a section's tables."""
     rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
     return {name.split("(")[0] for row in rows for name in re.findall(r"`([^`]+)`", row)}
 

@@ -143,7 +143,7 @@ import time; print(time.time())
 
 
 def test_a_fork_leaves_the_books_of_the_parents_connections_behind(make_pool):
-    """What a child does first, done here, where it can be watched."""
+    """The first thing that a child does, called in this process, where the test sees its effect."""
     pool = make_pool(1, 2)
     conn = pool.getconn()
     loan = pool.connection()

@@ -1,4 +1,4 @@
-"""Exceptions at any line of the pool, in callers, renewals and keepers: no slot is lost and no lock held."""
+"""Exceptions at any line of the pool, in callers and renewals: no slot is lost, and no lock stays held."""
 
 import ctypes
 import functools
@@ -17,10 +17,10 @@ POOL_FOLDER = str(Path(polls.pool.__file__).parent)
 
 
 def strike_at(nth, action):
-    """Call `action`, and raise Bolt at the nth line it comes to in the pool's code. Whether there was such a line.
+    """Call `action`, and raise Bolt at the nth line of the pool's code that it reaches. Return whether it reached one.
 
     Python raises asynchronous exceptions after a call or a jump back, so never between the body of a `with` and its
-    __exit__; a tracer could, when it is told of the line of the `with` for the second time.
+    __exit__; a tracer could, when it comes to the line of the `with` for the second time.
     """
     count, entered = 0, set()
 
@@ -77,7 +77,7 @@ def borrow_first(pool):
     borrow_and_return(pool)
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # from a line of a destructor
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # raised in a destructor
 @pytest.mark.parametrize(
     "action", [borrow_and_return, borrow_and_leave_a_transaction, borrow_in_a_block, borrow_stale, borrow_first]
 )
@@ -94,9 +94,9 @@ def test_an_exception_at_any_line_loses_no_slot_and_holds_no_lock(make_pool, act
     assert pool.get_stats()["requests_waiting"] == 0
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # from a line of a destructor
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # raised in a destructor
 def test_an_exception_at_any_line_of_a_renewal_loses_no_slot(make_pool, monkeypatch):
-    """Renewals run in this thread, so that they can be traced; nobody else tends the pool."""
+    """Renewals run in this thread, where they can be traced, and no keeper tends the pool."""
     inline = []
     monkeypatch.setattr(polls.pool.pool, "ensure_keeper", lambda pool: None)
     pool = make_pool(1, 1)
@@ -132,7 +132,7 @@ def test_a_caller_that_fell_out_of_the_queue_finds_its_way_back(make_pool):
     conn = pool.getconn()
     caller = in_thread(pool.getconn)
     wait_until(lambda: pool.get_stats()["requests_waiting"] == 1)
-    pool._queue.clear()  # as if an exception had struck whoever served it
+    pool._queue.clear()  # as if an exception had interrupted the thread that served it
     wait_until(lambda: pool.get_stats()["requests_waiting"] == 1)
     pool.putconn(conn)
     assert caller.get() is conn

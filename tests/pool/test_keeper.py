@@ -136,7 +136,7 @@ def test_a_keeper_struck_after_its_pool_is_forgotten_has_no_successor():
 def test_a_connection_on_its_way_back_is_not_cut(make_pool):
     pool = make_pool(1, 1, max_use=0.05)
     conn = pool.getconn()
-    slot = pool._out.pop(id(conn))  # as putconn does first
+    slot = pool._out.pop(id(conn))  # as putconn begins
     time.sleep(0.06)
     keeper.tend(pool)
     assert select(conn) == 1

@@ -1,4 +1,4 @@
-"""Connections that borrowers hold for long or drop, and pools that are dropped."""
+"""Leaks: connections that borrowers hold for long or drop, and pools that are dropped."""
 
 import gc
 import time

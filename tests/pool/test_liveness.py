@@ -1,4 +1,4 @@
-"""The pool and a server that fails: dead, restarted, silent or read-only, with and without anybody using it."""
+"""The pool and a server that fails: dead, restarted, silent or read-only, while the pool is used and while idle."""
 
 import contextlib
 import threading
@@ -14,7 +14,7 @@ from tests.support.servers import in_thread, wait_until
 
 
 def idle(make_pool, count, *arguments, **options):
-    """A pool with so many idle connections."""
+    """A pool with `count` idle connections."""
     pool = make_pool(count, count, *arguments, **options)
     pool.open(wait=True)
     return pool

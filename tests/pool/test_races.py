@@ -1,4 +1,4 @@
-"""Moments in the pool that no test can wait for, arranged: races of callers, returns, pings and closing."""
+"""Races of callers, returns, pings and closing in the pool, arranged where no test can wait for them."""
 
 import os
 import time
@@ -112,7 +112,7 @@ def test_a_connection_that_looks_well_and_fails_its_ping_is_replaced(make_pool, 
         pass
     [(_, slot)] = pool._idle
     slot.due_ns, slot.poll = 0, lambda timeout: []
-    with pool._lock:  # keeps the keeper from finding it first
+    with pool._lock:  # so that the keeper does not find it first
         server.kill(slot.pid)
         caller = in_thread(pool.getconn)
     other = caller.get()

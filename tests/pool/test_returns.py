@@ -1,4 +1,4 @@
-"""Connections that come back: open transactions, changed settings, running queries, foreign connections."""
+"""Returned connections: open transactions, changed settings, running queries, and connections of others."""
 
 import psycopg2
 import pytest
@@ -179,7 +179,7 @@ def test_a_connection_closed_by_its_borrower_is_replaced(make_pool):
     pool.putconn(conn)
     with pool.connection() as other:
         assert select(other) == 1
-    with pytest.raises(psycopg2.InterfaceError), pool.connection() as conn:  # nothing was committed: say so
+    with pytest.raises(psycopg2.InterfaceError), pool.connection() as conn:  # an error, since nothing was committed
         conn.close()
 
 

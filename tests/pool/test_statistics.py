@@ -1,4 +1,4 @@
-"""What the pool tells: statistics, histograms, rows of its status, places of checkouts, its repr and its log."""
+"""Statistics, histograms and status of the pool, its waiters, its repr and its log."""
 
 import inspect
 import logging
@@ -118,7 +118,7 @@ def test_histograms_count_every_wait_use_and_connect(make_pool):
             select(conn)
     before = pool.get_histograms()
     assert (sum(before["wait"]), sum(before["use"]), sum(before["connect"])) == (3, 3, 1)
-    assert before["wait"][0] == 2  # served at once, all but the first
+    assert before["wait"][0] == 2  # all but the first were served at once
     with pool.connection():
         waiting = in_thread(pool.getconn)
         wait_until(pool.get_waiters)
@@ -127,7 +127,7 @@ def test_histograms_count_every_wait_use_and_connect(make_pool):
     assert (sum(after["wait"]), sum(after["use"]), sum(after["connect"])) == (5, 5, 1)
     pool.drain()
     wait_until(lambda: pool.get_stats()["connections_num"] == 2)
-    assert sum(wait_until(lambda: pool.get_histograms())["use"]) == 5  # what is closed stays counted
+    assert sum(wait_until(lambda: pool.get_histograms())["use"]) == 5  # closed connections stay counted
 
 
 def test_waiters_are_told_with_thread_and_place(make_pool):

@@ -1,4 +1,4 @@
-"""The pool under demand: the queue, its one deadline, bursts, and connecting outside the lock."""
+"""Waiting for a connection: the queue, deadlines, bursts, and connecting outside the lock."""
 
 import functools
 import threading
@@ -15,7 +15,7 @@ from tests.support.servers import in_thread, wait_until
 
 
 def waiting(pool, count):
-    """Wait until so many callers wait."""
+    """Wait until `count` callers wait."""
     wait_until(lambda: pool.get_stats()["requests_waiting"] == count)
 
 
@@ -158,7 +158,7 @@ def test_a_burst_connects_in_parallel(make_pool):
     callers = [in_thread(pool.getconn) for _ in range(8)]
     conns = {caller.get() for caller in callers}
     assert len(conns) == 8
-    assert time.monotonic() - started < 1.6  # one after the other would be 2.8
+    assert time.monotonic() - started < 1.6  # one after the other, they would take 2.8
     for conn in conns:
         pool.putconn(conn)
 
@@ -298,7 +298,7 @@ def test_whoever_had_a_connection_that_turned_out_dead_keeps_its_turn(make_pool,
     [(_, slot)] = pool._idle
     look, slot.poll = slot.poll, poll
     server.kill(slot.pid)
-    with pool._lock:  # keeps the keeper from finding it first
+    with pool._lock:  # so that the keeper does not find it first
         callers.append(in_thread(borrow, 0))
         wait_until(lambda: not pool._idle)
     waiting(pool, 3)
@@ -313,7 +313,7 @@ def test_what_is_idle_goes_to_whoever_waits_and_not_to_a_newcomer(make_pool):
     with pool.connection() as conn:
         pass
     waiter = Waiter(Borrower(0, None, 0, time.monotonic_ns()))
-    pool._queue.append(waiter)  # as between the moment a connection is laid down and the moment it is given
+    pool._queue.append(waiter)  # as between the return of a connection and its hand-off
     with pytest.raises(PoolTimeout):
         pool.getconn(timeout=0)
     assert waiter.conn is conn

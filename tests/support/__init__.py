@@ -1,1 +1,1 @@
-"""Helpers and fixtures of the tests; the fixtures are plugins that tests/conftest.py names."""
+"""Helpers and fixtures of the tests; tests/conftest.py names the modules with fixtures as plugins."""

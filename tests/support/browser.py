@@ -1,4 +1,4 @@
-"""Fixtures for tests in a real browser. A plugin: `pytest_plugins = ("tests.support.browser",)`."""
+"""A real browser, and the site that it visits."""
 
 import os
 import re
@@ -16,7 +16,7 @@ CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.whic
 SCREENSHOTS = BASE_DIR / "var" / "screenshots"
 QUIET = ["--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-component-update"]
 
-# Adds up what moves after it was painted, as Lighthouse does.
+# Adds up layout shifts, as Lighthouse does.
 WATCH_SHIFTS = """
 window.shifted = 0;
 new PerformanceObserver((list) => {
@@ -41,14 +41,14 @@ def chromium() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def site(chromium: Any, django_db_setup: None) -> Iterator[str]:
-    """Where the site is served from the test database, for all tests of a module."""
+    """The address of the site, served from the test database for all tests of a module."""
     with serve(WEB_CONCURRENCY="1") as address:
         yield f"http://{address}"
 
 
 @pytest.fixture
 def visit(chromium: Any, site: str, transactional_db: None) -> Iterator[Callable[..., Any]]:
-    """Open a path in a browser of its own; in the end nothing may have been complained about, nor asked of others."""
+    """Open a path in a new context; the pages must log no complaint, and request nothing from other hosts."""
     contexts, complaints = [], []
 
     def open_page(path: str, **options: Any) -> Any:
@@ -64,7 +64,7 @@ def visit(chromium: Any, site: str, transactional_db: None) -> Iterator[Callable
         return page
 
     def complain(kind: str, text: str) -> None:
-        # A page that is an error is one for good reason.
+        # Pages of errors are among those under test.
         if kind in ("error", "warning") and not re.search(r"the server responded with a status of (4\d\d|503)", text):
             complaints.append(f"{kind}: {text}")
 
@@ -80,7 +80,7 @@ def visit(chromium: Any, site: str, transactional_db: None) -> Iterator[Callable
 
 @pytest.fixture
 def visit_signed_in(visit: Callable[..., Any], client: Any) -> Callable[..., Any]:
-    """Open a path in a browser in which a user is signed in, without a click."""
+    """Open a path in a new context in which a user is signed in."""
 
     def open_page(user: Any, path: str, **options: Any) -> Any:
         client.force_login(user)
@@ -95,7 +95,7 @@ def visit_signed_in(visit: Callable[..., Any], client: Any) -> Callable[..., Any
 
 @pytest.fixture
 def screenshot() -> Callable[[Any, str], None]:
-    """Keep a picture of a page for people to look at, in var/screenshots."""
+    """Save a picture of a page in var/screenshots, for people to look at."""
 
     def take(page: Any, name: str) -> None:
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Management commands and other code of the site, in processes of their own."""
+"""Management commands and other code of the site, run in new processes."""
 
 import os
 import subprocess
@@ -8,7 +8,7 @@ from tests.support.paths import BASE_DIR
 
 
 def run_manage(*arguments: str, check: bool = False, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a management command; `environment` goes on top of ours."""
+    """Run a management command; `environment` is added to ours."""
     return subprocess.run(
         [sys.executable, "manage.py", *arguments],
         cwd=BASE_DIR,
@@ -21,7 +21,7 @@ def run_manage(*arguments: str, check: bool = False, **environment: str) -> subp
 
 
 def run_python(code, *, unset=(), **environment):
-    """Run code with Django set up; `environment` goes on top of ours, without the variables `unset`."""
+    """Run code with Django set up; `environment` is added to ours without the variables `unset`."""
     env = {name: value for name, value in os.environ.items() if name not in unset}
     return subprocess.run(
         [sys.executable, "-c", f"import django; django.setup()\n{code}"],

@@ -25,7 +25,7 @@ def pool():
 
 @pytest.fixture
 def connections_to_test_database(transactional_db: None) -> Iterator[Callable[[], Connection]]:
-    """Gives connections of their own, in autocommit, and closes them before Django truncates the tables."""
+    """Open connections in autocommit, and close them before Django truncates the tables."""
     made: list[Connection] = []
 
     def make() -> Connection:
@@ -74,7 +74,7 @@ def make_poll(conn: Connection) -> Callable[..., MadePoll]:
 
 @pytest.fixture
 def sql(conn: Connection) -> Callable[..., list[tuple[Any, ...]]]:
-    """Run a statement around the data layer, and return its rows."""
+    """Run a statement, around the data layer, and return its rows."""
 
     def run(statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
         with conn.cursor() as cursor:
@@ -96,7 +96,7 @@ def vote(sql: Callable[..., Any]) -> Callable[..., None]:
 
 @pytest.fixture
 def refused() -> Callable[[str], Any]:
-    """`with refused("rule")`: what the database refuses, naming this rule."""
+    """`with refused("rule")`: the database must refuse the statement, and name this rule."""
 
     def expect(rule: str) -> Any:
         return pytest.raises(psycopg2.IntegrityError, check=lambda error: error.diag.constraint_name == rule)

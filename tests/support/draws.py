@@ -11,14 +11,14 @@ import pytest
 from polls import queries
 
 WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted"
-# Among everybody who voted.
+# A draw among everybody who voted, in plain SQL.
 FREEZE = "INSERT INTO polls_entries (poll_id) VALUES (%s)"
 DRAW = "INSERT INTO polls_draw (poll_id, number) VALUES (%s, 1)"
 
 
 @pytest.fixture
 def closed_poll(make_poll, vote, sql):
-    """A poll that is closed, with voters of its first option, none of its last, and an owner."""
+    """Make closed polls: all voters chose the first option, every other one the second too, and none the third."""
 
     def make(voters=5, *, owner=None, **columns):
         poll = make_poll(max_choices=2, owner_id=owner and owner.pk, **columns)
@@ -32,7 +32,7 @@ def closed_poll(make_poll, vote, sql):
 
 @pytest.fixture
 def drawn(conn, closed_poll):
-    """Freeze and draw among the voters of a poll's first option; return the draw."""
+    """Freeze the entries of an option, the first unless named, and draw among them; return the draw."""
 
     def draw(poll, number=1, *, reason="", public_value="", option=0):
         queries.freeze_entries(conn, poll.id, poll.options[option], actor="test")
@@ -52,7 +52,7 @@ def drawn(conn, closed_poll):
 
 @pytest.fixture
 def closed_poll_for_all(make_poll, vote, sql):
-    """A closed poll in which everybody has chosen the last option, two thirds the second, and a third all three."""
+    """Make closed polls: all voters chose the third option, two thirds the second too, and one third all three."""
 
     def make(voters=6, **columns):
         poll = make_poll(max_choices=3, **columns)
@@ -66,7 +66,7 @@ def closed_poll_for_all(make_poll, vote, sql):
 
 @pytest.fixture
 def drawn_among_all(conn):
-    """Freeze and draw among everybody who voted; return the draw."""
+    """Freeze the entries of everybody who voted, unless an option is named, and draw among them; return the draw."""
 
     def draw(poll, number=1, *, option_id=None, reason="", public_value=""):
         queries.freeze_entries(conn, poll.id, option_id, actor="test")

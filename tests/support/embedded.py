@@ -26,7 +26,7 @@ HOLD_START = HOLD + "print(server.start(), flush=True)\n"
 
 
 class Process:
-    """A Python process of its own that runs `code` with `folder` as its argument."""
+    """A new Python process that runs `code` with `folder` as its argument."""
 
     def __init__(self, folder: Path, code: str = HOLD_START + "sys.stdin.read()", before=(), **options):
         self.popen = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""Django's connections to an embedded server and to one that is not ours, and commands that use them."""
+"""An embedded server and one of an operator, Django's connections to them, and commands that use them."""
 
 import subprocess
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ def wrapper(settings: dict) -> DatabaseWrapper:
 
 @pytest.fixture(scope="module")
 def embedded_folder(tmp_path_factory) -> Iterator[Path]:
-    """A running embedded server that is not the one the other tests use."""
+    """The folder of an embedded server that runs for the tests of a module only."""
     server = EmbeddedServer(tmp_path_factory.mktemp("embedded"))
     server.start()
     yield server.folder
@@ -39,11 +39,12 @@ def embedded_folder(tmp_path_factory) -> Iterator[Path]:
 
 @pytest.fixture
 def here(embedded_folder) -> DatabaseWrapper:
+    """Django's connection to the server in `embedded_folder`."""
     return wrapper(database_settings("", embedded_folder=embedded_folder))
 
 
 class External:
-    """A server as an operator would have one: TCP, a password, a time zone that is not UTC."""
+    """A server like an operator's: on TCP, with a password, in a time zone other than UTC."""
 
     def __init__(self, programs: Path, folder: Path) -> None:
         self.programs, self.folder = programs, folder
@@ -68,15 +69,17 @@ class External:
         return f"postgres://owner:{password}@127.0.0.1:{self.port}/{name}{more}"
 
 
-# The wheel's own, and any other major version that this machine has.
+# The server of the wheel, and each version that is installed on this machine.
 @pytest.fixture(scope="module", params=["wheel", *sorted(glob("/usr/lib/postgresql/*/bin"))])
 def external(request, tmp_path_factory) -> Iterator[External]:
+    """An operator's server, of each version."""
     server = External(binaries() if request.param == "wheel" else Path(request.param), tmp_path_factory.mktemp("other"))
     yield server
     server.stop()
 
 
 def one_line(result: subprocess.CompletedProcess[str]) -> str:
+    """The line that a command wrote to stderr as it failed, without the password."""
     assert result.returncode == 1
     assert result.stdout == ""
     assert result.stderr.count("\n") == 1

@@ -6,6 +6,7 @@ from django.test import Client
 
 @pytest.fixture
 def users(django_user_model, transactional_db):
+    """Three users by name: the owner of polls, a stranger, and one of the staff."""
     make = django_user_model.objects.create_user
     return {"owner": make("owner"), "stranger": make("stranger"), "staff": make("staff", is_staff=True)}
 
@@ -31,7 +32,7 @@ def owner(as_user):
 
 @pytest.fixture
 def own_poll(make_poll, users):
-    """Make polls of the user "owner"."""
+    """Make polls that the user "owner" owns."""
 
     def make(options=3, **columns):
         return make_poll(options, **{"owner_id": users["owner"].pk, **columns})

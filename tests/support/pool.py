@@ -32,14 +32,14 @@ def server(_server: Server, _threads_can_be_traced: None) -> Server:
 
 @pytest.fixture
 def proxy(server: Server) -> Iterator[Proxy]:
-    """A proxy before the private server."""
+    """A proxy in front of the private server."""
     with Proxy(server.port) as proxy:
         yield proxy
 
 
 @pytest.fixture
 def make_pool(server: Server, request: pytest.FixtureRequest) -> Iterator[Callable[..., ConnectionPool]]:
-    """Make pools on the private server. They are closed at the end, and must leave nothing behind."""
+    """Make pools on the private server; they are closed at the end, and must leave no connection behind."""
     pools: list[ConnectionPool] = []
 
     def make(minconn: int = 1, maxconn: int = 2, dsn: str | None = None, **options: Any) -> ConnectionPool:
@@ -56,7 +56,7 @@ def make_pool(server: Server, request: pytest.FixtureRequest) -> Iterator[Callab
 
 @pytest.fixture
 def _threads_can_be_traced(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let coverage see the pool's threads, which threading does not know of."""
+    """Let coverage trace the pool's threads, which `threading` does not start."""
 
     def start_traced(function: Callable[..., Any], arguments: tuple[Any, ...]) -> int:
         def traced() -> None:

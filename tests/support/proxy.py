@@ -11,8 +11,8 @@ from types import TracebackType
 class Proxy:
     """Forwards 127.0.0.1:`port` to `target`, which is a TCP port of this machine or the path of a Unix socket.
 
-    `accepted` connections were accepted. `round_trips` counts how often the talk on any of them turned from server to
-    client, but for the client's goodbye, which no server answers. While `swallowing` is set, bytes vanish in both
+    `accepted` counts connections, and `round_trips` how often a client spoke after its server, not counting goodbyes,
+    which no server answers. While `swallowing` is set, bytes vanish in both
     directions and neither end is told; `delay` seconds pass before a connection is forwarded; `cut()` resets all.
     """
 
@@ -84,7 +84,7 @@ class Proxy:
     def _pump(
         self, source: socket.socket, sink: socket.socket, speaker: list[socket.socket], *, counted: bool = False
     ) -> None:
-        """Forward what `source` sends. `speaker` holds the end that spoke last; `counted` are turns to `source`."""
+        """Forward what `source` sends. `speaker` holds the end that spoke last; `counted` says to count turns."""
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
                 with self._lock:  # before it is forwarded, so that the answer comes after it

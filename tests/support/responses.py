@@ -1,4 +1,4 @@
-"""What answers of Django's test client say."""
+"""Responses of Django's test client."""
 
 from django.http import HttpResponse
 from django.test import Client
@@ -10,5 +10,5 @@ def text_of(response: HttpResponse) -> str:
 
 
 def ask(client: Client, poll, view: str) -> HttpResponse:
-    """The answer of a view of a poll's results: results, wall or embed."""
+    """Request a view of a poll's results: results, wall or embed."""
     return client.get(f"/polls/{poll.slug}/{view}/")

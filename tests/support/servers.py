@@ -1,4 +1,4 @@
-"""A private PostgreSQL that tests may stop, kill and silence, and what they need to wait for it."""
+"""A private PostgreSQL that tests may stop, kill and silence; and waiting, for it and for calls in threads."""
 
 import contextlib
 import itertools
@@ -20,7 +20,7 @@ from tests.support.ports import free_port
 
 
 def wait_until(true: Callable[[], Any], timeout: float = 10.0) -> Any:
-    """For what has no event: ask until the answer is true, and return it; fail after `timeout` seconds."""
+    """Call `true` until its answer is true, and return it; fail after `timeout` seconds. For what has no event."""
     deadline = time.monotonic() + timeout
     while not (answer := true()):
         assert time.monotonic() < deadline, "it never became true"
@@ -29,7 +29,7 @@ def wait_until(true: Callable[[], Any], timeout: float = 10.0) -> Any:
 
 
 class Server:
-    """A PostgreSQL in a folder of its own, on a TCP port and a Unix socket. Knows how to break."""
+    """A PostgreSQL in a temporary folder, on a TCP port and a Unix socket."""
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="pg-"))
@@ -100,7 +100,7 @@ class Server:
         )
 
     def run(self, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
-        """Run a statement on a connection of its own."""
+        """Run a statement on a new connection, and return its rows."""
         conn = psycopg2.connect(self.dsn())
         try:
             conn.autocommit = True
@@ -135,7 +135,7 @@ def in_thread(function: Callable[..., Any], *arguments: Any, **keywords: Any) ->
 
 
 class Result:
-    """What a function called in a thread will have returned or raised."""
+    """The result of a function that is called in a thread."""
 
     def __init__(self, function: Callable[..., Any], *arguments: Any, **keywords: Any) -> None:
         def call() -> None:

@@ -1,4 +1,4 @@
-"""The site as it is served: gunicorn in processes of its own, on the test database, and browsers without a window."""
+"""The site, served by gunicorn from the test database, and a client that keeps cookies and sends forms."""
 
 import contextlib
 import http.client
@@ -27,7 +27,7 @@ def database_url(**overrides: object) -> str:
 
 @contextlib.contextmanager
 def serve(**environment: str) -> Iterator[str]:
-    """Serve with gunicorn on a free port and yield its host:port; `environment` goes on top of ours."""
+    """Serve with gunicorn on a free port and yield its host:port; `environment` is added to ours."""
     port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "gunicorn", "--config", "pollsite/gunicorn.conf.py"],
@@ -37,7 +37,7 @@ def serve(**environment: str) -> Iterator[str]:
         text=True,
     )
     try:
-        # gunicorn prints where it is when it listens.
+        # gunicorn prints its address as soon as it listens.
         assert any("Ctrl-C" in line for line in process.stdout), f"gunicorn ended with {process.wait()}"
         yield f"127.0.0.1:{port}"
     finally:
@@ -46,7 +46,7 @@ def serve(**environment: str) -> Iterator[str]:
 
 
 class Browser:
-    """Keeps cookies, as a browser does, and sends forms with the token of the page."""
+    """A client that keeps cookies, as a browser does, and sends forms with the token of the page."""
 
     def __init__(self, address: str) -> None:
         self.address = address

@@ -1,4 +1,4 @@
-"""Every page and state of the site as a stage for a browser: what makes it, and what is done there."""
+"""Every page and state of the site for a browser: how to make it, and what to do there."""
 
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ WIDE = {"width": 1280, "height": 800}
 
 
 class Stage(NamedTuple):
-    """What a state is made with: polls, votes, and a user who is signed in."""
+    """The fixtures with which states are made."""
 
     make_poll: object
     vote: object
@@ -87,7 +87,7 @@ def open_all(page):
 SIX = ("Lakeside", "Old mill", "Town hall", "Beach", "My garden", "Nowhere")
 
 
-# name: (what makes its path, what is done there)
+# name: (a function that makes it and returns its path, what to do there)
 STATES = {
     "list-empty": (lambda stage: "/", None),
     "list": (lambda stage: [stage.poll(title=title) for title in ("One?", "Two?", LONG[:150])] and "/", None),
@@ -213,7 +213,7 @@ def make_nothing(page):
 inviting = of_owner("invites/add/", audience="invite")
 
 
-# For users who are signed in: name: (what makes its path, what is done there)
+# The same for an owner who is signed in.
 OWNERS_STATES = {
     "my-polls-none": (lambda stage: "/mine/", None),
     "my-polls": (
@@ -273,13 +273,13 @@ def stage(make_poll, vote, sql, client, django_user_model):
 
 @pytest.fixture
 def inspect(screenshot):
-    """Look at a page as it is: light and dark, wide and at 320 pixels, with the eyes of axe."""
+    """Check a page with axe, light and dark, and at 320 pixels, and save pictures of it."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
 
     def look(page, name):
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-            # In the dark nothing but colours differs.
+            # Only the colours differ in the dark.
             found = axe.run(page, options={} if scheme == "light" else {"runOnly": ["color-contrast"]})
             assert found.violations_count == 0, found.generate_report()
             screenshot(page, f"{name}-{scheme}")
@@ -287,7 +287,7 @@ def inspect(screenshot):
         page.set_viewport_size(NARROW)
         screenshot(page, f"{name}-narrow")
         assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"], "scrolls sideways"
-        # A program keeps its lines: it may scroll by itself.
+        # A program keeps its lines, and may scroll inside.
         assert (
             page.evaluate(
                 "[...document.querySelectorAll('main *')].filter(e => e.tagName !== 'PRE'"
@@ -300,7 +300,7 @@ def inspect(screenshot):
     return look
 
 
-def drawn_among_all(stage):
+def draw_path(stage):
     """The path of a draw among everybody who voted."""
     poll = stage.closed(votes=(3, 5, 2))
     stage.sql("INSERT INTO polls_entries (poll_id) VALUES (%s)", poll.id)
