@@ -134,7 +134,7 @@ def test_second_vote_stands_back(conn, make_poll):
 
 
 @pytest.mark.parametrize(
-    ("results", "state", "voted", "owner", "visible"),
+    ("results", "state", "voted", "by_owner", "visible"),
     [
         ("always", "open", False, False, True),
         ("voted", "open", False, False, False),
@@ -147,14 +147,14 @@ def test_second_vote_stands_back(conn, make_poll):
         ("closed", "open", False, True, True),
     ],
 )
-def test_gate_of_the_results(conn, make_poll, sql, django_user_model, results, state, voted, owner, visible):
+def test_gate_of_the_results(conn, make_poll, sql, django_user_model, results, state, voted, by_owner, visible):
     user = django_user_model.objects.create_user("owner")
     poll = make_poll(results=results, owner_id=user.pk)
     cast(conn, poll.slug, "ann", poll.options[:1])
     if state == "closed":
         sql("UPDATE polls_poll SET closes_at = now()")
     answer = queries.get_results(
-        conn, poll.slug, voters=["ann" if voted else "bob"], viewer_id=user.pk if owner else None
+        conn, poll.slug, voters=["ann" if voted else "bob"], viewer_id=user.pk if by_owner else None
     )
     assert answer.visible is visible
     assert (answer.voters, answer.options[0].votes) == ((1, 1) if visible else (0, 0))

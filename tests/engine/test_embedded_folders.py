@@ -18,8 +18,11 @@ from pollsite.embedded.server import EmbeddedServer
 from tests.support.embedded import copied, query
 from tests.support.paths import BASE_DIR
 
+SOMEBODY = pwd.getpwnam("daemon").pw_uid
+NAMELESS = 54_321
+NAMESPACES = subprocess.run(["unshare", "--user", "true"], stderr=subprocess.DEVNULL, check=False).returncode == 0
 PACKAGES = str(Path(psycopg2.__file__).resolve().parent.parent)
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 
 
 @pytest.mark.parametrize(
@@ -55,13 +58,13 @@ def test_a_path_too_long_for_a_socket_has_a_private_folder_that_every_process_fi
 
 
 @pytest.mark.parametrize(
-    ("mode", "owner"), [(0o777, os.geteuid()), pytest.param(0o700, 65_534, marks=as_root)], ids=["open", "another's"]
+    ("mode", "user"), [(0o777, os.geteuid()), pytest.param(0o700, 65_534, marks=as_root)], ids=["open", "another's"]
 )
-def test_a_socket_folder_that_others_may_enter_is_refused(mode, owner, cluster, tmp_path):
+def test_a_socket_folder_that_others_may_enter_is_refused(mode, user, cluster, tmp_path):
     server = EmbeddedServer(copied(cluster, tmp_path / ("long" * 30)))
     server.socket_folder.mkdir()
     server.socket_folder.chmod(mode)
-    os.chown(server.socket_folder, owner, -1)
+    os.chown(server.socket_folder, user, -1)
     try:
         with pytest.raises(EmbeddedServerError, match="is not a private folder"):
             server.start()
@@ -94,11 +97,6 @@ def somebody():
             pytest.skip("this checkout is closed to other users")
 
         yield make
-
-
-SOMEBODY = pwd.getpwnam("daemon").pw_uid
-NAMELESS = 54_321
-NAMESPACES = subprocess.run(["unshare", "--user", "true"], stderr=subprocess.DEVNULL, check=False).returncode == 0
 
 
 @as_root
