@@ -11,7 +11,7 @@ import psycopg_pool
 from sqlalchemy.pool import QueuePool
 
 from polls.pool import ConnectionPool
-from tests.servers import Server
+from tests.support.servers import Server
 
 OURS, BARE, PSYCOPG, ALCHEMY = "ours", "psycopg2's pool", "psycopg_pool", "QueuePool"
 

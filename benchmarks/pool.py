@@ -23,7 +23,7 @@ from sqlalchemy.pool import QueuePool
 from benchmarks.peers import ALCHEMY, BARE, OURS, PSYCOPG, pools
 from benchmarks.rounds import microseconds, per_call, ratio, rounds
 from polls.pool import ConnectionPool
-from tests.servers import Server
+from tests.support.servers import Server
 
 
 class Row(NamedTuple):

@@ -24,8 +24,9 @@ import psutil
 import psycopg2
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
-from tests.servers import Server
-from tests.site import BASE_DIR, run_manage
+from tests.support.commands import run_manage
+from tests.support.paths import BASE_DIR
+from tests.support.servers import Server
 
 FIRST, LONGEST, RARER = 5.0, 60.0, 1.5  # as in live.js
 COLUMNS = "{:<34} {:>10} {:>6} {:>8} {:>8} {:>9} {:>9} {:>10} {:>11}"

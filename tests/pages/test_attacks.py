@@ -207,10 +207,8 @@ def test_vote_that_is_said_to_count_is_there_after_the_server_was_killed():
 
     try:
         server.start()
-        run_manage("migrate", "--verbosity", "0", check=True, **database)
-        [poll] = json.loads(
-            run_manage("seed_polls", "--polls", "1", "--votes", "0", "--json", check=True, **database).stdout
-        )
+        run_manage("migrate", "--verbosity", "0", **database)
+        [poll] = json.loads(run_manage("seed_polls", "--polls", "1", "--votes", "0", "--json", **database))
         path = f"/polls/{poll['slug']}/"
         with serve(**database, VOTES_PER_MINUTE="0") as address:
             threads = [

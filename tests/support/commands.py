@@ -7,8 +7,15 @@ import sys
 from tests.support.paths import BASE_DIR
 
 
-def run_manage(*arguments: str, check: bool = False, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a management command; `environment` is added to ours."""
+def run_manage(*arguments: str, **environment: str) -> str:
+    """Run a management command, and return its output; `environment` is added to ours."""
+    command = [sys.executable, "manage.py", *arguments]
+    environment = {**os.environ, **environment}
+    return subprocess.run(command, cwd=BASE_DIR, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout
+
+
+def try_manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a management command that may fail; `environment` is added to ours."""
     return subprocess.run(
         [sys.executable, "manage.py", *arguments],
         cwd=BASE_DIR,
@@ -16,7 +23,7 @@ def run_manage(*arguments: str, check: bool = False, **environment: str) -> subp
         capture_output=True,
         text=True,
         timeout=60,
-        check=check,
+        check=False,
     )
 
 

@@ -12,7 +12,7 @@ from pollsite.embedded.programs import binaries, unprivileged
 from pollsite.embedded.server import EmbeddedServer
 from pollsite.postgres.base import DatabaseWrapper
 from pollsite.postgres.url import database_settings
-from tests.support.commands import run_manage
+from tests.support.commands import try_manage
 from tests.support.ports import free_port
 
 SECRET = "s3cr3t"
@@ -20,7 +20,7 @@ SECRET = "s3cr3t"
 
 def manage(*args: str, folder: Path, url: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a management command with this DATABASE_URL, and this folder for an embedded server."""
-    return run_manage(*args, DATABASE_URL=url, EMBEDDED_POSTGRES_DIR=str(folder), **environment)
+    return try_manage(*args, DATABASE_URL=url, EMBEDDED_POSTGRES_DIR=str(folder), **environment)
 
 
 def wrapper(settings: dict) -> DatabaseWrapper:
