@@ -1,6 +1,6 @@
-"""System checks: settings that cannot work, and settings that work until the site is busy.
+"""System checks for settings that cannot work, and for settings that work only until the site is busy.
 
-An error stops every command but none of the running processes; a warning says what will happen, and when.
+An error stops every command, but none of the running processes. A warning says what will happen, and when.
 """
 
 import importlib.util
@@ -12,9 +12,9 @@ from typing import Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
-from django.db import connections
 
 from polls import queries
+from polls.database import connect, database
 from polls.pool import ConnectionPool
 
 POOL_OPTIONS = frozenset(
@@ -25,7 +25,7 @@ POOL_OPTIONS = frozenset(
 
 
 def register_checks() -> None:
-    """Called when the app is ready; none of these connects to anything but `check_budget`."""
+    """Register the checks; called when the app is ready. Only `check_budget` connects to the database."""
     for check in (check_pool, check_threads, check_database_options, check_driver, check_metrics_allowed):
         register(check)
     register(Tags.database)(check_budget)
@@ -33,7 +33,7 @@ def register_checks() -> None:
 
 
 def check_pool(**kwargs: Any) -> list[CheckMessage]:
-    """polls.E001 and E002: POLLS_POOL holds what ConnectionPool takes."""
+    """polls.E001 and E002: POLLS_POOL holds arguments that ConnectionPool accepts."""
     options: dict[str, Any] = settings.POLLS_POOL
     if unknown := sorted(set(options) - POOL_OPTIONS):
         return [
@@ -46,7 +46,7 @@ def check_pool(**kwargs: Any) -> list[CheckMessage]:
     try:
         ConnectionPool(**options)  # connects to nothing
     except (TypeError, ValueError) as error:
-        return [Error(f"POLLS_POOL: {error}.", hint="Mend it in .env or in pollsite/settings.py.", id="polls.E002")]
+        return [Error(f"POLLS_POOL: {error}.", hint="Correct it in .env or in pollsite/settings.py.", id="polls.E002")]
     return []
 
 
@@ -59,25 +59,25 @@ def check_threads(**kwargs: Any) -> list[CheckMessage]:
         Warning(
             f"WEB_THREADS is {threads} and POOL_MAXCONN {maxconn}: under load {threads - maxconn} threads of each "
             "process wait for the others' connections.",
-            hint="Lower WEB_THREADS or raise POOL_MAXCONN, unless the database is to be spared so.",
+            hint="Lower WEB_THREADS or raise POOL_MAXCONN, unless this is meant to limit the load on the database.",
             id="polls.W001",
         )
     ]
 
 
 def check_database_options(**kwargs: Any) -> list[CheckMessage]:
-    """polls.W002 and W003: connecting has an end, and voting pages take no connection of the ORM."""
-    database = connections["default"].settings_dict
+    """polls.W002 and W003: connecting has a time limit, and voting pages use no connection of the ORM."""
+    settings_dict = database().settings_dict
     messages: list[CheckMessage] = []
-    if not int(database["OPTIONS"].get("connect_timeout") or 0):
+    if not int(settings_dict["OPTIONS"].get("connect_timeout") or 0):
         messages.append(
             Warning(
-                "The database has no connect_timeout: to connect to a host that does not answer takes minutes.",
+                "The database has no connect_timeout: connecting to a host that does not answer takes minutes.",
                 hint="Add connect_timeout=5 to DATABASE_URL, behind the question mark.",
                 id="polls.W002",
             )
         )
-    if database["ATOMIC_REQUESTS"]:
+    if settings_dict["ATOMIC_REQUESTS"]:
         messages.append(
             Warning(
                 "ATOMIC_REQUESTS is on: each request holds a connection of the ORM, and most use only the pool's.",
@@ -89,7 +89,7 @@ def check_database_options(**kwargs: Any) -> list[CheckMessage]:
 
 
 def check_driver(**kwargs: Any) -> list[CheckMessage]:
-    """polls.W004: Django prefers psycopg 3 wherever it finds it, and says nothing."""
+    """polls.W004: Django silently prefers psycopg 3 where it is installed."""
     if importlib.util.find_spec("psycopg") is None:
         return []
     return [
@@ -115,7 +115,7 @@ def check_metrics_allowed(**kwargs: Any) -> list[CheckMessage]:
 
 
 def check_client_address(**kwargs: Any) -> list[CheckMessage]:
-    """polls.W006: behind a proxy, visitors are told apart. With --deploy only."""
+    """polls.W006: behind a proxy, visitors can be told apart. With --deploy only."""
     if not settings.SECURE_SSL_REDIRECT or settings.CLIENT_ADDRESS_HEADER:
         return []
     return [
@@ -137,11 +137,11 @@ def _is_network(text: str) -> bool:
 
 
 def check_budget(databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
-    """polls.W005: the server takes as many connections as the site may want. With --database default only."""
+    """polls.W005: the server allows as many connections as the site may open. With --database default only."""
     maxconn = settings.POLLS_POOL.get("maxconn")
     if "default" not in (databases or ()) or not isinstance(maxconn, int):
         return []
-    with closing(connections["default"].connect_psycopg2(application_name="pollsite check")) as conn:  # type: ignore[attr-defined]
+    with closing(connect("check")) as conn:
         limits = queries.get_limits(conn)
     processes, threads = settings.WEB_CONCURRENCY, settings.WEB_THREADS
     wanted, free = processes * (maxconn + threads), limits.max_connections - limits.reserved

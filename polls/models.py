@@ -1,6 +1,4 @@
-"""The schema: what Django manages. What the database enforces beyond it stands in the migrations."""
-
-from random import Random, SystemRandom
+"""The schema that Django manages. What the database enforces beyond it is in the migrations."""
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
@@ -8,34 +6,15 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now, Right
 from django.urls import reverse
-from django.utils.text import slugify
 
-# No vowels and no look-alikes: a random part that spells no word and survives being read aloud.
-SLUG_ALPHABET = "23456789bcdfghjkmnpqrstvwxz"
-
-
-def make_slug(title: str, random: Random | None = None) -> str:
-    """Return an address for a poll: its title, and ten random characters that make it unguessable (47 bits).
-
-    `random` replaces the operating system's source, where an address is to be the same again.
-    """
-    random_part = "".join((random or SystemRandom()).choices(SLUG_ALPHABET, k=10))
-    return f"{slugify(title)[:60].strip('-') or 'poll'}-{random_part}"
+from polls.choices import Audience, Visibility
+from polls.draws import LINKS
+from polls.queries import CODE_LENGTH
+from polls.slugs import make_slug
 
 
 class Poll(models.Model):
-    """A question with options, open for votes from `opens_at` until before `closes_at`; without `opens_at` a draft."""
-
-    class Audience(models.TextChoices):
-        LINK = "link", "anyone with the link, one vote per browser"
-        ACCOUNT = "account", "people with an account here"
-        INVITE = "invite", "people with an invitation"
-
-    class Visibility(models.TextChoices):
-        ALWAYS = "always", "everyone, at any time"
-        VOTED = "voted", "those who have voted"
-        CLOSED = "closed", "everyone, after the poll has closed"
-        OWNER = "owner", "only the owner"
+    """A question with options, open for votes from `opens_at` until `closes_at`. Without `opens_at` it is a draft."""
 
     slug = models.SlugField("address", max_length=80, unique=True, editable=False)
     title = models.CharField(max_length=200)
@@ -74,10 +53,8 @@ class Poll(models.Model):
     class Meta:
         ordering = ("-created_at", "-id")
         constraints = (
-            models.CheckConstraint(name="polls_poll_audience", condition=Q(audience__in=("link", "account", "invite"))),
-            models.CheckConstraint(
-                name="polls_poll_results", condition=Q(results__in=("always", "voted", "closed", "owner"))
-            ),
+            models.CheckConstraint(name="polls_poll_audience", condition=Q(audience__in=tuple(Audience.values))),
+            models.CheckConstraint(name="polls_poll_results", condition=Q(results__in=tuple(Visibility.values))),
             models.CheckConstraint(
                 name="polls_poll_choice_range",
                 condition=Q(min_choices__gte=1, max_choices__gte=F("min_choices")),
@@ -91,7 +68,7 @@ class Poll(models.Model):
         )
         indexes = (
             models.Index(name="polls_poll_newest", fields=["-opens_at", "-id"]),
-            models.Index(Right("slug", 10), name="polls_poll_code"),  # the short address
+            models.Index(Right("slug", CODE_LENGTH), name="polls_poll_code"),  # the short address
         )
 
     def __str__(self) -> str:
@@ -103,11 +80,11 @@ class Poll(models.Model):
         super().save(*args, **kwargs)  # type: ignore[arg-type]
 
     def get_absolute_url(self) -> str:
-        return reverse("poll", args=[self.slug])
+        return reverse("polls:poll", args=[self.slug])
 
 
 class Option(models.Model):
-    """One possible choice of a poll. Frozen from the poll's first vote on."""
+    """An option of a poll, frozen from the poll's first vote on."""
 
     poll = models.ForeignKey(Poll, on_delete=models.CASCADE, related_name="options")
     text = models.CharField(max_length=200)
@@ -116,7 +93,7 @@ class Option(models.Model):
     class Meta:
         ordering = ("position", "id")
         constraints = (
-            # What the composite foreign key of the tally refers to.
+            # The composite foreign key of the tally refers to it.
             models.UniqueConstraint(name="polls_option_of_poll", fields=["poll", "id"]),
             models.UniqueConstraint(
                 name="polls_option_text", fields=["poll", "text"], violation_error_message="This option is there twice."
@@ -129,7 +106,7 @@ class Option(models.Model):
 
 
 class Vote(models.Model):
-    """One whole ballot: a voter's choices in one poll, in the voter's order."""
+    """A whole ballot: the choices of a voter in one poll, in the order chosen."""
 
     poll = models.ForeignKey(Poll, on_delete=models.PROTECT, related_name="votes")
     voter = models.CharField(max_length=100)
@@ -144,9 +121,9 @@ class Vote(models.Model):
 
 
 class Tally(models.Model):
-    """Votes per option, kept by trigger, spread over slots so that voters do not queue for one row.
+    """Votes per option, kept by triggers, and spread over slots so that voters do not queue for one row.
 
-    The foreign key (poll, option) is composite and stands in the migration.
+    The foreign key (poll, option) is composite, and therefore in the migration.
     """
 
     pk = models.CompositePrimaryKey("poll", "option", "slot")
@@ -162,7 +139,7 @@ class Tally(models.Model):
 
 
 class Turnout(models.Model):
-    """Voters per poll, kept like the tally: with several choices a vote, the votes do not add up to it."""
+    """Voters per poll, kept like the tally. Where a vote has several choices, the tally does not add up to it."""
 
     pk = models.CompositePrimaryKey("poll", "slot")
     poll = models.ForeignKey(Poll, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+")
@@ -174,7 +151,7 @@ class Turnout(models.Model):
 
 
 class Invite(models.Model):
-    """One person who may vote in a poll for invited people; the link is kept as a hash, and can be replaced."""
+    """One person who may vote in a poll for invited people. Only a hash of the link is stored; it can be replaced."""
 
     poll = models.ForeignKey(Poll, on_delete=models.CASCADE, related_name="invites")
     label = models.CharField("for whom", max_length=200, blank=True, default="", db_default="")
@@ -194,7 +171,7 @@ class Invite(models.Model):
 
 
 class Correction(models.Model):
-    """A typo mended after the first vote: it stays visible what was there before, and why."""
+    """A typo corrected after the first vote. The old text and the reason stay visible."""
 
     class Field(models.TextChoices):
         TITLE = "title", "the title"
@@ -226,7 +203,7 @@ class Correction(models.Model):
 
 
 class Secret(models.Model):
-    """What a poll's draws are seeded with: the end of a chain of hashes whose beginning is the commitment."""
+    """The secret that seeds the draws of a poll: the root of a chain of hashes that ends in the commitment."""
 
     poll = models.OneToOneField(
         Poll, primary_key=True, on_delete=models.DO_NOTHING, db_constraint=False, related_name="+"
@@ -239,8 +216,8 @@ class Secret(models.Model):
 
 
 class Entries(models.Model):
-    """Who is in a draw: one code for each voter of an option, or without one for everybody who voted; frozen after
-    closing. The database computes them."""
+    """The entries of a draw: one code for each voter of an option, or, without one, for each voter of the poll. Frozen
+    after closing, and computed by the database."""
 
     poll = models.ForeignKey(Poll, on_delete=models.PROTECT, related_name="+")
     option = models.ForeignKey(Option, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
@@ -263,8 +240,8 @@ class Entries(models.Model):
 
 
 class Draw(models.Model):
-    """A drawn winner among the frozen entries of an option, or without one among those of everybody who voted; the
-    database computes whatever a chooser could bend."""
+    """A winner drawn from the frozen entries of an option, or, without one, from those of all voters. The database
+    computes everything that a person could bend."""
 
     poll = models.ForeignKey(Poll, on_delete=models.PROTECT, related_name="draws")
     number = models.PositiveIntegerField()
@@ -281,7 +258,7 @@ class Draw(models.Model):
         ordering = ("number",)
         constraints = (
             models.UniqueConstraint(name="polls_draw_number", fields=["poll", "number"]),
-            models.CheckConstraint(name="polls_draw_most", condition=Q(number__lt=100)),
+            models.CheckConstraint(name="polls_draw_most", condition=Q(number__lt=LINKS)),
             models.CheckConstraint(
                 name="polls_draw_again_with_reason", condition=Q(number=1) | ~Q(reason__regex=r"^\s*$")
             ),
@@ -292,7 +269,7 @@ class Draw(models.Model):
 
 
 class Event(models.Model):
-    """What was done to a poll, by whom: written by triggers, append-only. It outlives a poll that is deleted."""
+    """What was done to a poll, and by whom. Written by triggers, append-only, and kept when the poll is deleted."""
 
     poll = models.ForeignKey(Poll, on_delete=models.DO_NOTHING, db_constraint=False, related_name="events")
     at = models.DateTimeField(db_default=Now())
@@ -308,7 +285,7 @@ class Event(models.Model):
 
 
 class Pool(models.Model):
-    """The connection pool's page in the admin, and the permission to see it. It has no table."""
+    """The page of the connection pool in the admin, and the permission to see it. There is no table."""
 
     class Meta:
         managed = False

@@ -1,4 +1,4 @@
-"""Who votes: the short key that stands for one person in one poll."""
+"""Voters: the keys under which a person's vote is stored in one poll."""
 
 import hmac
 import secrets
@@ -13,8 +13,8 @@ COOKIE_SALT = "polls.voter"
 Item = TypeVar("Item")
 
 
-class Voter(NamedTuple):
-    """The two keys of a person in a poll: `named` where its owner sees who chose what, `hidden` elsewhere."""
+class VoterKeys(NamedTuple):
+    """The two keys of a person in a poll: `named` where the owner sees who chose what, `hidden` in anonymous polls."""
 
     named: str
     hidden: str
@@ -25,7 +25,7 @@ def new_browser_id() -> str:
     return secrets.token_urlsafe(16)
 
 
-def voter_key(slug: str, person: str) -> str:
+def hidden_key(slug: str, person: str) -> str:
     """Return the hidden key of a person in the poll at `slug`: 64 hexadecimal digits.
 
     A keyed hash per poll: the table of votes alone cannot tell who a person is, nor that two votes in two polls are
@@ -34,12 +34,12 @@ def voter_key(slug: str, person: str) -> str:
     return salted_hmac(f"polls.voter/{slug}", person, algorithm="sha256").hexdigest()
 
 
-def voter(slug: str, person: str) -> Voter:
+def make_keys(slug: str, person: str) -> VoterKeys:
     """Return both keys of a person in the poll at `slug`."""
-    return Voter(person, voter_key(slug, person))
+    return VoterKeys(person, hidden_key(slug, person))
 
 
 def shuffled_for(voter_key: str, options: Sequence[tuple[int, Item]]) -> list[Item]:
-    """Return the items in an order of this voter's own, the same at each visit. Given with an id each."""
+    """Return the items, each given with an id, in an order that depends on the voter and is the same at each visit."""
     order = sorted(options, key=lambda option: hmac.digest(voter_key.encode(), str(option[0]).encode(), "sha256"))
     return [item for _, item in order]

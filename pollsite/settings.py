@@ -57,7 +57,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "polls.views.unavailable.DatabaseUnavailable",
+    "polls.middleware.DatabaseUnavailable",
     "axes.middleware.AxesMiddleware",
 ]
 
@@ -135,7 +135,7 @@ AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contri
 AXES_FAILURE_LIMIT = 10
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
-AXES_CLIENT_IP_CALLABLE = "polls.views.limited.client_address"
+AXES_CLIENT_IP_CALLABLE = "polls.views.accounts.client_address"
 AXES_RESET_ON_SUCCESS = True
 AXES_LOCKOUT_TEMPLATE = "429.html"
 AXES_DISABLE_ACCESS_LOG = True
@@ -155,9 +155,9 @@ CONTENT_SECURITY_POLICY = {
 
 # Whether visitors may make an account, with which they vote and make polls.
 SIGN_UP = env.bool("SIGN_UP", default=True)
-LOGIN_URL = "login"
-LOGIN_REDIRECT_URL = "my-polls"
-LOGOUT_REDIRECT_URL = "poll-list"
+LOGIN_URL = "polls:sign_in"
+LOGIN_REDIRECT_URL = "polls:my_polls"
+LOGOUT_REDIRECT_URL = "polls:front_page"
 
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("de", "Deutsch"), ("es", "Español"), ("fr", "Français"), ("ar", "العربية")]

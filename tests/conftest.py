@@ -6,7 +6,7 @@ import pytest
 from django.apps import apps
 from django.utils import translation
 
-from polls import limits
+from polls import rate_limits
 
 # Helpers assert too: their failures show the values as those of tests do.
 pytest.register_assert_rewrite("tests.support")
@@ -29,7 +29,7 @@ pytest_plugins = (
 @pytest.fixture(autouse=True)
 def forget_what_was_before() -> None:
     """Forget the requests counted by address, and the language that the last page left in this thread."""
-    limits.forget()
+    rate_limits.reset()
     translation.deactivate()
 
 

@@ -1,4 +1,4 @@
-"""Django's admin."""
+"""The admin of polls, votes and events, and the page of the connection pool."""
 
 from polls.admin import polls, pool, votes
 

@@ -1,4 +1,4 @@
-"""Polls with their options inline, and the corrections of those that have votes."""
+"""Polls with their options, and corrections of polls that have votes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,17 +13,18 @@ from django.shortcuts import redirect
 from django.utils.html import format_html
 
 from polls import queries
+from polls.choices import State
 from polls.models import Correction, Option, Poll
 
 if TYPE_CHECKING:
     OptionInlineBase = admin.TabularInline[Option, Poll]
     CorrectionInlineBase = admin.TabularInline[Correction, Poll]
     PollAdminBase = admin.ModelAdmin[Poll]
-else:  # at run time these classes take no parameters
+else:  # at run time these classes take no type parameters
     OptionInlineBase = CorrectionInlineBase = admin.TabularInline
     PollAdminBase = admin.ModelAdmin
 
-# Frozen by the database from the first vote on; a correction mends the texts.
+# Frozen by the database from the first vote on; corrections change the texts.
 FROZEN = (
     "title",
     "description",
@@ -37,7 +38,7 @@ FROZEN = (
     "opens_at",
 )
 
-STATE = Func(F("opens_at"), F("closes_at"), F("archived_at"), function="polls_state", output_field=CharField())
+POLL_STATE = Func(F("opens_at"), F("closes_at"), F("archived_at"), function="polls_state", output_field=CharField())
 
 
 class OptionInline(OptionInlineBase):
@@ -90,7 +91,7 @@ class PollAdmin(PollAdminBase):
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Poll]:
-        return super().get_queryset(request).annotate(state_now=STATE).select_related("owner")
+        return super().get_queryset(request).annotate(state_now=POLL_STATE).select_related("owner")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Poll | None = None) -> tuple[str, ...]:
         return ("address", *(FROZEN if _has_votes(obj) else ()))
@@ -99,9 +100,9 @@ class PollAdmin(PollAdminBase):
         return super().has_delete_permission(request, obj) and not _has_votes(obj)
 
     def changeform_view(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
-        # The form leaves frozen fields out, and the first vote may come in while it is being filled.
+        # The form omits frozen fields, and the first vote may come in while it is being filled in.
         try:
-            with queries.translated_errors(), _acting(request):
+            with queries.translated_errors(), _named_in_events(request):
                 return super().changeform_view(request, *args, **kwargs)  # type: ignore[arg-type]
         except queries.OptionsAlike:
             messages.error(request, "Nothing was saved. Two of the options look the same.")
@@ -110,12 +111,12 @@ class PollAdmin(PollAdminBase):
         return redirect(request.path)
 
     def changelist_view(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
-        with _acting(request):
+        with _named_in_events(request):
             return super().changelist_view(request, *args, **kwargs)  # type: ignore[arg-type]
 
     def delete_view(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
         try:
-            with queries.translated_errors(), _acting(request):
+            with queries.translated_errors(), _named_in_events(request):
                 return super().delete_view(request, *args, **kwargs)  # type: ignore[arg-type]
         except queries.PollFrozen:
             messages.error(request, "Nothing was deleted: the first vote came in meanwhile.")
@@ -133,14 +134,14 @@ class PollAdmin(PollAdminBase):
 
     @admin.action(description="Open the selected polls now", permissions=["change"])
     def open_now(self, request: HttpRequest, polls: QuerySet[Poll]) -> None:
-        ready = polls.alias(state=STATE).filter(state__in=("draft", "scheduled"), options__isnull=False)
-        # Counted by id: the join on options repeats a poll.
+        ready = polls.alias(state=POLL_STATE).filter(state__in=(State.DRAFT, State.SCHEDULED), options__isnull=False)
+        # By id, because the join with options repeats polls.
         opened = Poll.objects.filter(pk__in=ready.values("pk")).update(opens_at=Now())
         self._tell(request, opened, "opened", "Only drafts and scheduled polls that have options can be opened.")
 
     @admin.action(description="Close the selected polls now", permissions=["change"])
     def close_now(self, request: HttpRequest, polls: QuerySet[Poll]) -> None:
-        closed = polls.alias(state=STATE).filter(state="open").update(closes_at=Now())
+        closed = polls.alias(state=POLL_STATE).filter(state=State.OPEN).update(closes_at=Now())
         self._tell(request, closed, "closed", "Only open polls can be closed.")
 
     @admin.action(description="Archive the selected polls: no more votes, off the lists", permissions=["change"])
@@ -156,8 +157,8 @@ class PollAdmin(PollAdminBase):
 
 
 @contextmanager
-def _acting(request: HttpRequest) -> Iterator[None]:
-    """Write the user's name into the trail of what a POST changes."""
+def _named_in_events(request: HttpRequest) -> Iterator[None]:
+    """Name the user in the events of what a POST changes."""
     if request.method != "POST":
         yield
         return

@@ -1,4 +1,4 @@
-"""Votes and the trail of events: to look at, and nothing else."""
+"""Votes and events, read-only."""
 
 from typing import TYPE_CHECKING
 
@@ -10,12 +10,12 @@ from polls.models import Event, Vote
 
 if TYPE_CHECKING:
     ReadOnlyBase = admin.ModelAdmin[Model]
-else:  # at run time the class takes no parameters
+else:  # at run time the class takes no type parameters
     ReadOnlyBase = admin.ModelAdmin
 
 
-class ReadOnly(ReadOnlyBase):
-    """What nobody writes by hand."""
+class ReadOnlyAdmin(ReadOnlyBase):
+    """A model that the admin shows and does not change."""
 
     show_full_result_count = False
 
@@ -30,9 +30,9 @@ class ReadOnly(ReadOnlyBase):
 
 
 @admin.register(Vote)
-class VoteAdmin(ReadOnly):
-    """When votes came in. What was chosen, and the voter's key, stay out of it: together with the time they
-    would tell who chose what."""
+class VoteAdmin(ReadOnlyAdmin):
+    """When votes were cast. Choices and voter keys are not shown: together with the times they would tell who chose
+    what."""
 
     list_display = ("poll", "cast_at")
     list_select_related = ("poll",)
@@ -41,8 +41,8 @@ class VoteAdmin(ReadOnly):
 
 
 @admin.register(Event)
-class EventAdmin(ReadOnly):
-    """What was done to polls, by whom."""
+class EventAdmin(ReadOnlyAdmin):
+    """What was done to polls, and by whom."""
 
     list_display = ("at", "actor", "action", "poll_id", "details")
     list_filter = ("action", "at")

@@ -7,9 +7,10 @@ and takes back, and `pool` is the rest of what you call.
 
 from polls.pool.errors import PoolClosed, PoolTimeout, TooManyRequests
 from polls.pool.pool import ConnectionPool
-from polls.pool.stats import ConnectionStatus, Histograms, PoolStats, WaiterStatus
+from polls.pool.stats import ConnectFailure, ConnectionStatus, Histograms, PoolStats, WaiterStatus
 
 __all__ = [
+    "ConnectFailure",
     "ConnectionPool",
     "ConnectionStatus",
     "Histograms",

@@ -28,7 +28,7 @@ from psycopg2.pool import AbstractConnectionPool
 from polls.pool.options import Options, check_size, to_ns
 from polls.pool.renewal import Renewal
 from polls.pool.slot import CHECKING, CLOSING, CONNECTING, HELD, READY, Slot, nobody
-from polls.pool.stats import BITS, Counters
+from polls.pool.stats import BITS, ConnectFailure, Counters
 from polls.pool.waiter import Waiter
 
 
@@ -63,7 +63,8 @@ class Ledger(AbstractConnectionPool):
         self._retired_ns = 0  # connections begun before then are closed
         self._down = False  # the last attempt to connect failed: one prober at a time
         self._prober: Slot | None = None
-        self._last_error: Exception | None = None
+        self._last_error: Exception | None = None  # None again once a connection is made
+        self._last_failure: ConnectFailure | None = None
         self._counters = Counters()
         self._popped = Counters()
         self._waits, self._spans, self._connects = [0] * BITS, [0] * BITS, [0] * BITS  # by bit length
@@ -231,6 +232,7 @@ class Ledger(AbstractConnectionPool):
             # Decides who keeps trying: the first to fail, as long as somebody needs it.
             self._counters.connections_errors += 1
             self._last_error = error
+            self._last_failure = ConnectFailure(str(error).strip(), time.monotonic())
             self._down = True
             if not self._is_probing():
                 self._prober = slot

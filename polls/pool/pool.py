@@ -17,7 +17,7 @@ from polls.pool.keeper import ensure_keeper, tend
 from polls.pool.options import Configure, Connect, Options, Reset, check_seconds, check_size
 from polls.pool.renewal import cancel_queries, start_all, start_thread
 from polls.pool.slot import CHECKING, CLOSING, CONNECTING, HELD, KEYED, READY
-from polls.pool.stats import ConnectionStatus, Counters, Histograms, PoolStats, WaiterStatus
+from polls.pool.stats import ConnectFailure, ConnectionStatus, Counters, Histograms, PoolStats, WaiterStatus
 
 logger = logging.getLogger("polls.pool")
 
@@ -160,6 +160,26 @@ class ConnectionPool(Checkout):
             tend(self)
 
     # Seeing
+
+    @property
+    def name(self) -> str:
+        """The name of the pool in messages."""
+        return self._options.name
+
+    @property
+    def leak_after(self) -> float:
+        """After how many seconds a connection that is held counts as leaked; 0 for never."""
+        return self._options.leak_after
+
+    @property
+    def connecting_fails(self) -> bool:
+        """Whether the last attempt to connect failed, although idle connections may still work."""
+        return self._down
+
+    @property
+    def last_failure(self) -> ConnectFailure | None:
+        """The last attempt to connect that failed, also after a later one succeeded; None where there is none."""
+        return self._last_failure
 
     def get_stats(self) -> PoolStats:
         """What the pool is and has done, as of one moment. All keys are always present; see PoolStats."""

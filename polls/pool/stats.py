@@ -1,7 +1,7 @@
 """What the pool tells about itself. Times are milliseconds, as floats; the keys are psycopg_pool's and a few more."""
 
 from dataclasses import astuple, dataclass
-from typing import Final, TypedDict
+from typing import Final, NamedTuple, TypedDict
 
 BITS: Final = 64  # of a time in nanoseconds: what has this many bits, counts here
 
@@ -39,6 +39,13 @@ class ConnectionStatus(TypedDict):
     taken: str | None  # file:line where it was taken
     age_ms: float  # since it was connected, or since the slot began to connect
     uses: int  # checkouts so far
+
+
+class ConnectFailure(NamedTuple):
+    """The last attempt to connect that failed."""
+
+    message: str
+    at_s: float  # time.monotonic()
 
 
 class WaiterStatus(TypedDict):

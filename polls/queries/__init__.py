@@ -1,18 +1,19 @@
-"""The raw-SQL data layer: row types, SQL constants, one function per query, the connection first.
+"""The raw-SQL data layer: row types, statements as constants, and one function per statement, the connection first.
 
-Every function takes a psycopg2 connection and sends one statement: one round trip on a connection in
-autocommit. None of them commits or rolls back. Violations of what the database promises come out as
-the exceptions of `errors`; other errors of psycopg2 pass through.
+Every function takes a psycopg2 connection and sends one statement: one round trip on a connection in autocommit. None
+of them commits or rolls back. Violated constraints and rules come out as the exceptions of `errors`; other errors of
+psycopg2 pass through.
 """
 
-from polls.queries.actor import set_actor
-from polls.queries.designs import (
-    Design,
-    Times,
-    correct,
-    create_poll,
-    edit_audience_of_results,
-    edit_poll,
+from polls.queries.actors import Actor, set_actor
+from polls.queries.audit import (
+    Content,
+    OptionCount,
+    VoteCounts,
+    count_choices,
+    count_votes,
+    get_content,
+    list_contradictions,
 )
 from polls.queries.draws import (
     DrawRow,
@@ -28,6 +29,7 @@ from polls.queries.draws import (
     list_entries,
     stream_voters,
 )
+from polls.queries.editing import PollDetails, Schedule, correct_text, create_poll, edit_poll, edit_visibility
 from polls.queries.errors import (
     UNAVAILABLE,
     AlreadyVoted,
@@ -37,7 +39,7 @@ from polls.queries.errors import (
     EntriesNotFrozen,
     InviteExists,
     InviteNotFound,
-    NobodyToDraw,
+    NoEntries,
     NoReason,
     NotChangeable,
     NotEntitled,
@@ -59,7 +61,6 @@ from polls.queries.invited_votes import cast_invited_vote, withdraw_invited_vote
 from polls.queries.invites import (
     InviteRow,
     Invites,
-    Manager,
     find_invite,
     get_invites,
     list_voters_among,
@@ -67,60 +68,61 @@ from polls.queries.invites import (
     reissue_invite,
     revoke_invite,
 )
-from polls.queries.logs import VoteRow, list_votes
-from polls.queries.managing import (
-    Busiest,
-    EventRun,
-    Managed,
-    OwnPoll,
+from polls.queries.lifecycle import archive_poll, close_poll, delete_poll, open_poll, set_schedule, unarchive_poll
+from polls.queries.owners import (
+    BusiestMinute,
+    EventGroup,
+    ManagedPoll,
+    OwnedPoll,
     get_busiest_minute,
-    get_last_zone,
-    get_managed,
+    get_last_time_zone,
+    get_managed_poll,
     list_events,
     list_own_polls,
 )
-from polls.queries.pace import Pace, get_pace
-from polls.queries.polls import Ballot, CorrectionRow, OptionRow, PollRow, find_slug, get_poll, list_polls
-from polls.queries.recounts import (
-    Content,
-    OptionCount,
-    VotersCount,
-    count_choices,
-    count_voters,
-    get_content,
-    list_contradictions,
+from polls.queries.polls import (
+    CODE_LENGTH,
+    Ballot,
+    CorrectionRow,
+    OptionRow,
+    PollRow,
+    Verification,
+    find_slug,
+    get_poll,
+    list_polls,
 )
 from polls.queries.results import OptionResult, Results, get_results
-from polls.queries.seeds import copy_votes, seed_poll
+from polls.queries.sample_data import copy_votes, create_sample_poll
 from polls.queries.server import Backend, Limits, get_limits, list_backends
-from polls.queries.states import archive_poll, close_poll, delete_poll, open_poll, set_times, unarchive_poll
+from polls.queries.timeline import Timeline, get_timeline
+from polls.queries.vote_log import VoteRow, list_votes
 from polls.queries.votes import cast_vote, withdraw_vote
 
 __all__ = [
+    "CODE_LENGTH",
     "UNAVAILABLE",
+    "Actor",
     "AlreadyVoted",
     "Backend",
     "BadCorrection",
     "Ballot",
-    "Busiest",
+    "BusiestMinute",
     "Content",
     "CorrectionRow",
-    "Design",
     "DrawOvertaken",
     "DrawRefused",
     "DrawRow",
     "EntriesNotFrozen",
     "EntriesRow",
-    "EventRun",
+    "EventGroup",
     "InviteExists",
     "InviteNotFound",
     "InviteRow",
     "Invites",
     "Limits",
-    "Managed",
-    "Manager",
+    "ManagedPoll",
+    "NoEntries",
     "NoReason",
-    "NobodyToDraw",
     "NotChangeable",
     "NotEntitled",
     "OptionCount",
@@ -128,21 +130,23 @@ __all__ = [
     "OptionResult",
     "OptionRow",
     "OptionsAlike",
-    "OwnPoll",
-    "Pace",
+    "OwnedPoll",
+    "PollDetails",
     "PollFrozen",
     "PollNotClosed",
     "PollNotFound",
     "PollNotOpen",
     "PollRow",
     "Results",
+    "Schedule",
     "SecretRow",
-    "Times",
+    "Timeline",
     "TooManyDraws",
     "UnknownOption",
+    "Verification",
+    "VoteCounts",
     "VoteRefused",
     "VoteRow",
-    "VotersCount",
     "WrongChoiceCount",
     "WrongPublicValue",
     "WrongWindow",
@@ -151,14 +155,15 @@ __all__ = [
     "cast_vote",
     "close_poll",
     "copy_votes",
-    "correct",
+    "correct_text",
     "count_choices",
-    "count_voters",
+    "count_votes",
     "create_poll",
+    "create_sample_poll",
     "delete_poll",
     "draw_winner",
-    "edit_audience_of_results",
     "edit_poll",
+    "edit_visibility",
     "find_invite",
     "find_slug",
     "freeze_entries",
@@ -168,13 +173,13 @@ __all__ = [
     "get_entry_code_among_all",
     "get_entry_codes",
     "get_invites",
-    "get_last_zone",
+    "get_last_time_zone",
     "get_limits",
-    "get_managed",
-    "get_pace",
+    "get_managed_poll",
     "get_poll",
     "get_results",
     "get_secret",
+    "get_timeline",
     "list_backends",
     "list_contradictions",
     "list_draws",
@@ -188,9 +193,8 @@ __all__ = [
     "open_poll",
     "reissue_invite",
     "revoke_invite",
-    "seed_poll",
     "set_actor",
-    "set_times",
+    "set_schedule",
     "stream_voters",
     "translated_errors",
     "unarchive_poll",

@@ -1,4 +1,4 @@
-"""Draws: who is in them, frozen; and who was drawn. The database computes both."""
+"""Draws: the frozen entries, and the winners. The database computes both."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -6,13 +6,14 @@ from typing import NamedTuple
 
 from psycopg2.extensions import connection as Connection
 
+from polls.queries.actors import NAME_ACTOR
 from polls.queries.errors import PollNotFound, translated_errors
-from polls.queries.run import fetch_all
+from polls.queries.fetch import fetch_all
 
 
 class EntriesRow(NamedTuple):
-    """The frozen entries of an option, or without one of everybody who voted: how many, and the SHA-256 of the file of
-    them."""
+    """The frozen entries of an option, or, without one, of all voters: how many there are, and the SHA-256 of
+    the file of entries."""
 
     option_id: int | None
     entries: int
@@ -21,8 +22,8 @@ class EntriesRow(NamedTuple):
 
 
 class DrawRow(NamedTuple):
-    """A draw and what it takes to compute it again. `option` is None where it was among everybody who voted, and `own`,
-    the viewer's entry code, for who is not in it."""
+    """A draw, with everything that it takes to compute it again. `option` is None where it was among all voters, and
+    `own` is the viewer's entry code, None where the viewer has no entry."""
 
     number: int
     option_id: int | None
@@ -40,8 +41,8 @@ class DrawRow(NamedTuple):
     own: str | None
 
 
-FREEZE_ENTRIES = """
-WITH actor AS (SELECT set_config('polls.actor', %(actor)s, true))
+FREEZE_ENTRIES = f"""
+WITH actor AS (SELECT {NAME_ACTOR})
 INSERT INTO polls_entries (poll_id, option_id)
 SELECT %(poll_id)s, %(option_id)s::bigint
   FROM actor
@@ -54,13 +55,13 @@ SELECT %(poll_id)s, %(option_id)s::bigint
 
 
 def freeze_entries(conn: Connection, poll_id: int, option_id: int | None, *, actor: str) -> None:
-    """Freeze who has chosen an option of a closed poll, or without one who has voted; where that is done already,
-    nothing happens.
+    """Freeze the entries of an option of a closed poll, or, without one, those of all voters. Does nothing where they
+    are frozen already.
 
     Takes seconds for a million entries. Raises the DrawRefused that says why.
     """
     with translated_errors(), conn.cursor() as cursor:
-        cursor.execute(FREEZE_ENTRIES, {"poll_id": poll_id, "option_id": option_id, "actor": actor})
+        cursor.execute(FREEZE_ENTRIES, {"poll_id": poll_id, "option_id": option_id, "name": actor})
 
 
 LIST_ENTRIES = """
@@ -72,8 +73,10 @@ SELECT option_id, octet_length(codes) / 32 AS entries, hash, frozen_at
 
 
 def list_entries(conn: Connection, poll_id: int) -> list[EntriesRow]:
-    """Return what is frozen of a poll: a row for each option, and one for everybody who voted, the oldest first. Behind
-    no gate: see get_results."""
+    """Return the frozen entries of a poll, the oldest first: a row for each option, and one for all voters.
+
+    There is no gate here: ask get_results first whether the viewer may see counts.
+    """
     return [EntriesRow(*row) for row in fetch_all(conn, LIST_ENTRIES, poll_id=poll_id)]
 
 
@@ -85,13 +88,13 @@ SELECT substr(codes, 32 * %(after)s + 1, 32 * %(limit)s) AS codes
 
 
 def get_codes(conn: Connection, poll_id: int, option_id: int | None, *, after: int, limit: int) -> bytes:
-    """Return up to `limit` frozen entry codes after the first `after`: 32 bytes each. Behind no gate."""
+    """Return up to `limit` frozen entry codes after the first `after`, 32 bytes each. There is no gate here."""
     rows = fetch_all(conn, GET_CODES, poll_id=poll_id, option_id=option_id, after=after, limit=limit)
     return bytes(rows[0][0]) if rows else b""
 
 
-DRAW_WINNER = """
-WITH actor AS (SELECT set_config('polls.actor', %(actor)s, true))
+DRAW_WINNER = f"""
+WITH actor AS (SELECT {NAME_ACTOR})
 INSERT INTO polls_draw (poll_id, number, option_id, public_value, reason)
 SELECT %(poll_id)s, %(number)s, %(option_id)s, %(public_value)s, %(reason)s
   FROM actor
@@ -108,13 +111,13 @@ def draw_winner(
     reason: str = "",
     actor: str,
 ) -> None:
-    """Draw a winner among the frozen entries of an option, or without one among those of everybody who voted; the
-    database computes who it is.
+    """Draw a winner from the frozen entries of an option, or, without one, from those of all voters. The database
+    computes the winner.
 
     `number` is one more than that of the latest draw: of two draws at once, one is made and the other raises
     DrawOvertaken. Takes seconds for a million entries. Raises the DrawRefused that says why.
     """
-    parameters = {"poll_id": poll_id, "option_id": option_id, "number": number, "actor": actor}
+    parameters = {"poll_id": poll_id, "option_id": option_id, "number": number, "name": actor}
     with translated_errors(), conn.cursor() as cursor:
         cursor.execute(DRAW_WINNER, parameters | {"public_value": public_value, "reason": reason})
 
@@ -126,7 +129,7 @@ SELECT number, draw.option_id, option.text::text AS option, public_value, reason
        (SELECT polls_entry_code(draw.poll_id, draw.option_id, voter)
           FROM polls_vote AS vote
          WHERE vote.poll_id = draw.poll_id
-           AND voter = ANY (%(voters)s)
+           AND voter = ANY (%(voter_keys)s)
            AND (draw.option_id IS NULL OR draw.option_id = ANY (choices))
          LIMIT 1) AS own
   FROM polls_draw AS draw
@@ -139,37 +142,40 @@ SELECT number, draw.option_id, option.text::text AS option, public_value, reason
 """
 
 
-def list_draws(conn: Connection, poll_id: int, *, voters: Sequence[str] = ()) -> list[DrawRow]:
-    """Return all draws of a poll, and which entries are those of the voter with one of these keys. Behind no gate:
-    numbers of entries are counts of votes, so ask get_results first whether this viewer may see them."""
-    return [DrawRow(*row) for row in fetch_all(conn, LIST_DRAWS, poll_id=poll_id, voters=list(voters))]
+def list_draws(conn: Connection, poll_id: int, *, voter_keys: Sequence[str] = ()) -> list[DrawRow]:
+    """Return all draws of a poll, each with the entry code of the voter with one of these keys.
+
+    There is no gate here, and numbers of entries are counts of votes: ask get_results first whether the viewer may see
+    counts.
+    """
+    return [DrawRow(*row) for row in fetch_all(conn, LIST_DRAWS, poll_id=poll_id, voter_keys=list(voter_keys))]
 
 
 GET_ENTRY_CODES = """
 SELECT polls_entry_code(poll_id, choice, voter) AS code
   FROM polls_vote
  CROSS JOIN unnest(choices) WITH ORDINALITY AS chosen (choice, place)
- WHERE poll_id = %(poll_id)s AND voter = ANY (%(voters)s)
+ WHERE poll_id = %(poll_id)s AND voter = ANY (%(voter_keys)s)
  ORDER BY place
 """
 
 
-def get_entry_codes(conn: Connection, poll_id: int, voters: Sequence[str]) -> list[str]:
-    """Return what a voter stands under in the draws among the options: a code for each choice, in the order chosen."""
-    return [code for (code,) in fetch_all(conn, GET_ENTRY_CODES, poll_id=poll_id, voters=list(voters))]
+def get_entry_codes(conn: Connection, poll_id: int, voter_keys: Sequence[str]) -> list[str]:
+    """Return the codes of a voter in draws among the voters of an option: one for each choice, in the order chosen."""
+    return [code for (code,) in fetch_all(conn, GET_ENTRY_CODES, poll_id=poll_id, voter_keys=list(voter_keys))]
 
 
 GET_ENTRY_CODE_AMONG_ALL = """
 SELECT polls_entry_code(poll_id, NULL, voter) AS code
   FROM polls_vote
- WHERE poll_id = %(poll_id)s AND voter = ANY (%(voters)s)
+ WHERE poll_id = %(poll_id)s AND voter = ANY (%(voter_keys)s)
  LIMIT 1
 """
 
 
-def get_entry_code_among_all(conn: Connection, poll_id: int, voters: Sequence[str]) -> str | None:
-    """Return what a voter stands under in the draws among everybody who voted, None for who has not."""
-    rows = fetch_all(conn, GET_ENTRY_CODE_AMONG_ALL, poll_id=poll_id, voters=list(voters))
+def get_entry_code_among_all(conn: Connection, poll_id: int, voter_keys: Sequence[str]) -> str | None:
+    """Return the code of a voter in draws among all voters, None where there is no vote."""
+    rows = fetch_all(conn, GET_ENTRY_CODE_AMONG_ALL, poll_id=poll_id, voter_keys=list(voter_keys))
     return rows[0][0] if rows else None
 
 
@@ -182,7 +188,7 @@ SELECT poll.id, secret, commitment
 
 
 class SecretRow(NamedTuple):
-    """The end of a poll's chain of secrets, and the commitment to it. For verify_poll: no page may know the root."""
+    """The root of a poll's chain of secrets, and the commitment to it. For verify_poll only: no page shows the root."""
 
     poll_id: int
     root: bytes
@@ -190,7 +196,7 @@ class SecretRow(NamedTuple):
 
 
 def get_secret(conn: Connection, slug: str) -> SecretRow:
-    """Return what the draws of a poll are seeded with. Raises PollNotFound."""
+    """Return the secret that seeds the draws of a poll. Raises PollNotFound."""
     rows = fetch_all(conn, GET_SECRET, slug=slug)
     if not rows:
         raise PollNotFound(slug)
@@ -206,8 +212,10 @@ SELECT voter
 
 
 def stream_voters(conn: Connection, poll_id: int, option_id: int | None) -> Iterator[str]:
-    """Yield the voters of an option, or without one all of a poll's, a million in a second; holds a cursor, and so
-    needs a transaction."""
+    """Yield the keys of those who chose an option, or, without one, of all voters: a million in a second.
+
+    Uses a server-side cursor, and so needs a transaction.
+    """
     with conn.cursor("voters") as cursor:
         cursor.itersize = 20_000
         cursor.execute(STREAM_VOTERS, {"poll_id": poll_id, "option_id": option_id})

@@ -1,4 +1,4 @@
-"""What the data layer raises, and the one place that turns the driver's errors into it."""
+"""The errors of the data layer, and the one place that translates the driver's errors to them."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -7,11 +7,11 @@ import psycopg2
 
 
 class PollNotFound(LookupError):
-    """There is no such poll, or none that may be known about."""
+    """There is no such poll, or none that this user may know about."""
 
 
 class VoteRefused(Exception):
-    """The database did not take the vote; nothing was written."""
+    """The database refused the vote; nothing was written."""
 
 
 class PollNotOpen(VoteRefused):
@@ -23,7 +23,7 @@ class AlreadyVoted(VoteRefused):
 
 
 class NotEntitled(VoteRefused):
-    """The poll is for people with an account or an invitation, and this is none of them."""
+    """The poll is for people with an account or an invitation, and this voter has none."""
 
 
 class NotChangeable(VoteRefused):
@@ -43,65 +43,65 @@ class WrongChoiceCount(VoteRefused):
 
 
 class InviteNotFound(PollNotFound):
-    """The poll has no such invitation, or none that may be known about."""
+    """The poll has no such invitation, or none that this user may know about."""
 
 
 class InviteExists(Exception):
-    """Somebody with this label is invited already, or the link is in use; nothing was written."""
+    """A person with this label is invited already, or the link is in use; nothing was written."""
 
 
 class PollFrozen(Exception):
-    """Options and rules of a poll cannot change, and it cannot be deleted, once it has votes."""
+    """Once a poll has votes, its options and rules cannot change, and it cannot be deleted."""
 
 
 class WrongWindow(Exception):
-    """A poll that would close before it opens."""
+    """The poll would close before it opens."""
 
 
 class OptionsAlike(Exception):
-    """Two options of a poll look the same: but for case, spaces, invisible characters or their Unicode form."""
+    """Two options of a poll look the same: they differ in case, spaces, invisible characters or Unicode form only."""
 
 
 class BadCorrection(Exception):
-    """A correction without a reason, of something that is not of the poll, or of a poll without votes."""
+    """The correction has no reason, is of something that does not belong to the poll, or of a poll without votes."""
 
 
 class DrawRefused(Exception):
-    """The database did not draw; nothing was written."""
+    """The database refused the draw; nothing was written."""
 
 
 class PollNotClosed(DrawRefused):
-    """A winner is drawn after closing, by the database's clock."""
+    """The poll has not closed yet, by the database's clock."""
 
 
 class DrawOvertaken(DrawRefused):
-    """Somebody else's draw came first, or the same one was sent twice."""
+    """Another draw came first, or the same one was sent twice."""
 
 
-class NobodyToDraw(DrawRefused):
-    """Nobody has voted, or chosen this option; or it is none of this poll."""
+class NoEntries(DrawRefused):
+    """No one has voted or chosen this option, or it belongs to another poll."""
 
 
 class WrongPublicValue(DrawRefused):
-    """A public value was announced and is missing, or it is there and none was announced."""
+    """A public value was announced and is missing, or one was given and none was announced."""
 
 
 class EntriesNotFrozen(DrawRefused):
-    """Who is in the draw is frozen first, so that it is known before a public value is."""
+    """The entries have to be frozen first, so that they are known before the public value is."""
 
 
 class NoReason(DrawRefused):
-    """A draw after the first says why."""
+    """Every draw after the first needs a reason."""
 
 
 class TooManyDraws(DrawRefused):
     """A poll has at most 99 draws: its chain of secrets ends there."""
 
 
-# What psycopg2 and the pool raise when the database cannot be reached, refuses to work, or went away.
+# Raised by psycopg2 and the pool when the database cannot be reached, refuses to work, or has gone away.
 UNAVAILABLE = (psycopg2.OperationalError, psycopg2.InterfaceError)
 
-# Constraints and trigger rules, as the migrations name them.
+# By the name of the constraint, or of the rule that a trigger enforces. The migrations give both.
 ERRORS: Mapping[str, type[Exception]] = {
     "polls_vote_while_open": PollNotOpen,
     "polls_vote_one_per_voter": AlreadyVoted,
@@ -117,7 +117,7 @@ ERRORS: Mapping[str, type[Exception]] = {
     "polls_poll_window": WrongWindow,
     "polls_draw_after_closing": PollNotClosed,
     "polls_draw_number": DrawOvertaken,
-    "polls_draw_of_somebody": NobodyToDraw,
+    "polls_draw_of_somebody": NoEntries,
     "polls_draw_public_value": WrongPublicValue,
     "polls_draw_from_entries": EntriesNotFrozen,
     "polls_draw_again_with_reason": NoReason,
@@ -132,11 +132,11 @@ ERRORS: Mapping[str, type[Exception]] = {
 
 @contextmanager
 def translated_errors() -> Iterator[None]:
-    """Turn a violation of a promise, raised by psycopg2 or through Django, into the error it means."""
+    """Translate a violated constraint or rule, raised by psycopg2 or through Django, to the error that it means."""
     try:
         yield
     except Exception as error:
-        # Django wraps the driver's error and keeps it as the cause.
+        # Django wraps the error of the driver and keeps it as the cause.
         driver_error = error if isinstance(error, psycopg2.Error) else error.__cause__
         if not isinstance(driver_error, psycopg2.Error):
             raise

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from psycopg2.extensions import connection as Connection
 
 from polls.queries.errors import NotChangeable, NotEntitled, PollNotFound, translated_errors
-from polls.queries.run import fetch_one
+from polls.queries.fetch import fetch_one
 from polls.queries.votes import raise_unless_cast
 
 CAST_INVITED_VOTE = """
@@ -14,7 +14,7 @@ WITH poll AS (
       FROM polls_poll
      WHERE slug = %(slug)s AND audience = 'invite' AND opens_at IS NOT NULL
 ), invite AS (
-    -- Waits for whoever is revoking or replacing the invitation, and then looks again; makes them wait otherwise.
+    -- Waits for a revocation or a new link under way and then reads the row again; makes later ones wait.
     SELECT invite.id
       FROM poll JOIN polls_invite AS invite ON invite.poll_id = poll.id
      WHERE invite.id = %(invite_id)s AND token_hash = %(token_hash)s AND revoked_at IS NULL
@@ -44,8 +44,8 @@ def cast_invited_vote(
 ) -> None:
     """Cast a vote with an invitation, or change it where the poll allows that: one statement, one round trip.
 
-    When this returns, in autocommit, the vote counts. A revocation or a new link that is committed before the vote
-    refuses it with NotEntitled; one that comes later waits for the vote. Raises like cast_vote.
+    When this returns, in autocommit, the vote counts. It raises NotEntitled where a revocation or a new link was
+    committed before the vote; a later one waits for the vote. Raises like cast_vote otherwise.
     """
     with translated_errors():
         row = fetch_one(
@@ -71,7 +71,9 @@ WITH poll AS (
        FOR SHARE OF invite
 ), vote AS (
     DELETE FROM polls_vote
-     WHERE poll_id = (SELECT id FROM poll WHERE changeable) AND voter = ANY (%(voters)s) AND EXISTS (SELECT FROM invite)
+     WHERE poll_id = (SELECT id FROM poll WHERE changeable)
+       AND voter = ANY (%(voter_keys)s)
+       AND EXISTS (SELECT FROM invite)
     RETURNING id
 )
 SELECT EXISTS (SELECT FROM poll) AS found,
@@ -81,10 +83,12 @@ SELECT EXISTS (SELECT FROM poll) AS found,
 """
 
 
-def withdraw_invited_vote(conn: Connection, slug: str, invite_id: int, token_hash: str, voters: Sequence[str]) -> None:
-    """Take back the vote under one of these keys, cast with an invitation; nothing happens where there is none.
+def withdraw_invited_vote(
+    conn: Connection, slug: str, invite_id: int, token_hash: str, voter_keys: Sequence[str]
+) -> None:
+    """Withdraw the vote under one of these keys, cast with an invitation. Does nothing where there is none.
 
-    Whose link was revoked or replaced can no longer do so: raises NotEntitled, and otherwise like withdraw_vote.
+    Raises NotEntitled where the link was revoked or replaced, and otherwise like withdraw_vote.
     """
     with translated_errors():
         found, changeable, entitled = fetch_one(
@@ -93,7 +97,7 @@ def withdraw_invited_vote(conn: Connection, slug: str, invite_id: int, token_has
             slug=slug,
             invite_id=invite_id,
             token_hash=token_hash,
-            voters=list(voters),
+            voter_keys=list(voter_keys),
         )
     if not found:
         raise PollNotFound(slug)

@@ -1,7 +1,7 @@
-"""Invitations: made, listed, replaced and revoked by those who run a poll, and found by those who follow a link.
+"""Invitations: made, listed, replaced and revoked by the owner of a poll, and found by the people who follow a link.
 
-Only the SHA-256 of a link's token is stored. Looking it up needs no care about timing: what is compared is the hash,
-and nobody can steer how far a guess's hash agrees with a stored one, so the time says nothing about a token.
+Only the SHA-256 of a link's token is stored. Looking it up needs no constant-time comparison: hashes are compared, and
+no guess can be chosen so that its hash agrees with a stored one further than by chance.
 """
 
 from collections.abc import Collection, Sequence
@@ -10,16 +10,9 @@ from typing import NamedTuple
 
 from psycopg2.extensions import connection as Connection
 
+from polls.queries.actors import MANAGED_POLL, MAY_MANAGE, Actor
 from polls.queries.errors import InviteNotFound, PollNotFound, translated_errors
-from polls.queries.run import fetch_all, fetch_one
-
-
-class Manager(NamedTuple):
-    """Who asks to manage invitations. Only the owner of the poll and staff may; `actor` names them in the trail."""
-
-    user_id: int
-    staff: bool
-    actor: str
+from polls.queries.fetch import fetch_all, fetch_one
 
 
 class InviteRow(NamedTuple):
@@ -33,8 +26,8 @@ class InviteRow(NamedTuple):
 
 
 class Invites(NamedTuple):
-    """Invitations to a poll, those asked for in the order in which they were made. The numbers are of all: invitations,
-    revoked ones among them, and people who have voted."""
+    """Invitations to a poll, in the order in which they were made. `invited`, `revoked` and `voter_count` count all of
+    the poll's: its invitations, the revoked ones among them, and the people who have voted."""
 
     poll_id: int
     title: str
@@ -42,7 +35,7 @@ class Invites(NamedTuple):
     state: str
     invited: int
     revoked: int
-    voters: int
+    voter_count: int
     invites: list[InviteRow]
 
 
@@ -54,24 +47,24 @@ SELECT slug, invite.id
 
 
 def find_invite(conn: Connection, token_hash: str) -> tuple[str, int] | None:
-    """Return the poll's address and the invitation's id for the hash of a link, None where no valid link has it."""
+    """Return the poll's slug and the invitation's id for the hash of a token, None where no valid link has it."""
     for slug, invite_id in fetch_all(conn, FIND_INVITE, token_hash=token_hash):
         return slug, invite_id
     return None
 
 
-GET_INVITES = """
+GET_INVITES = f"""
 WITH poll AS MATERIALIZED (
     SELECT poll.id, title, named, polls_state(opens_at, closes_at, archived_at) AS state,
            (SELECT count(*) FROM polls_invite AS invite WHERE invite.poll_id = poll.id) AS invited,
            (SELECT count(*) FROM polls_invite AS invite
              WHERE invite.poll_id = poll.id AND revoked_at IS NOT NULL) AS revoked,
            (SELECT coalesce(sum(voters), 0)::bigint FROM polls_turnout AS turnout
-             WHERE turnout.poll_id = poll.id) AS voters
+             WHERE turnout.poll_id = poll.id) AS voter_count
       FROM polls_poll AS poll
-     WHERE slug = %(slug)s AND audience = 'invite' AND (%(staff)s OR owner_id = %(user_id)s)
+     WHERE slug = %(slug)s AND audience = 'invite' AND {MAY_MANAGE}
 )
-SELECT poll.id, title, named, state, invited, revoked, voters,
+SELECT poll.id, title, named, state, invited, revoked, voter_count,
        invite.id, label, token_hash, issued_at, revoked_at
   FROM poll
   LEFT JOIN LATERAL (
@@ -86,17 +79,17 @@ SELECT poll.id, title, named, state, invited, revoked, voters,
 
 
 def get_invites(
-    conn: Connection, slug: str, manager: Manager, *, search: str = "", limit: int | None = None, offset: int = 0
+    conn: Connection, slug: str, actor: Actor, *, search: str = "", limit: int | None = None, offset: int = 0
 ) -> Invites:
-    """Return invitations whose label contains `search` in any case: `limit` of them after the first `offset`, or all.
+    """Return the invitations whose label contains `search`, ignoring case: all, or `limit` after the first `offset`.
 
-    Raises PollNotFound where there is no such poll for invited people, or `manager` may not manage it.
+    Raises PollNotFound where there is no such poll for invited people, or the actor may not manage it.
     """
     rows = fetch_all(
         conn,
         GET_INVITES,
         slug=slug,
-        **manager._asdict(),
+        **actor._asdict(),
         search=search,
         limit=limit,
         offset=offset,
@@ -107,20 +100,18 @@ def get_invites(
 
 
 LIST_VOTERS_AMONG = """
-SELECT voter FROM polls_vote WHERE poll_id = %(poll_id)s AND voter = ANY (%(voters)s)
+SELECT voter FROM polls_vote WHERE poll_id = %(poll_id)s AND voter = ANY (%(voter_keys)s)
 """
 
 
-def list_voters_among(conn: Connection, poll_id: int, voters: Collection[str]) -> set[str]:
-    """Return those of these keys under which there is a vote: that somebody has voted, and never what."""
-    return {voter for (voter,) in fetch_all(conn, LIST_VOTERS_AMONG, poll_id=poll_id, voters=list(voters))}
+def list_voters_among(conn: Connection, poll_id: int, voter_keys: Collection[str]) -> set[str]:
+    """Return those of these keys under which there is a vote. Never tells what was chosen."""
+    return {voter for (voter,) in fetch_all(conn, LIST_VOTERS_AMONG, poll_id=poll_id, voter_keys=list(voter_keys))}
 
 
-MAKE_INVITES = """
-WITH poll AS (
-    SELECT id, set_config('polls.actor', %(actor)s, true) AS actor
-      FROM polls_poll
-     WHERE slug = %(slug)s AND audience = 'invite' AND (%(staff)s OR owner_id = %(user_id)s)
+MAKE_INVITES = f"""
+WITH managed AS ({MANAGED_POLL}), poll AS (
+    SELECT id FROM managed WHERE audience = 'invite'
 ), invite AS (
     INSERT INTO polls_invite (poll_id, label, token_hash)
     SELECT poll.id, label, token_hash
@@ -133,17 +124,17 @@ SELECT EXISTS (SELECT FROM poll) AS found FROM (SELECT count(*) FROM invite) AS 
 """
 
 
-def make_invites(conn: Connection, slug: str, manager: Manager, people: Sequence[tuple[str, str]]) -> None:
-    """Invite people, each given as a label and the hash of a link: all of them or, with an error, none.
+def make_invites(conn: Connection, slug: str, actor: Actor, people: Sequence[tuple[str, str]]) -> None:
+    """Invite people, each given as a label and the hash of a token: all of them or none.
 
-    Raises InviteExists where one of the labels or hashes is there already, and PollNotFound like get_invites.
+    Raises InviteExists where one of the labels or hashes exists already, and PollNotFound like get_invites.
     """
     with translated_errors():
         (found,) = fetch_one(
             conn,
             MAKE_INVITES,
             slug=slug,
-            **manager._asdict(),
+            **actor._asdict(),
             labels=[label for label, _ in people],
             hashes=[token_hash for _, token_hash in people],
         )
@@ -151,11 +142,9 @@ def make_invites(conn: Connection, slug: str, manager: Manager, people: Sequence
         raise PollNotFound(slug)
 
 
-REVOKE_INVITE = """
-WITH poll AS (
-    SELECT id, set_config('polls.actor', %(actor)s, true) AS actor
-      FROM polls_poll
-     WHERE slug = %(slug)s AND audience = 'invite' AND (%(staff)s OR owner_id = %(user_id)s)
+REVOKE_INVITE = f"""
+WITH managed AS ({MANAGED_POLL}), poll AS (
+    SELECT id FROM managed WHERE audience = 'invite'
 )
 UPDATE polls_invite AS invite
    SET revoked_at = coalesce(revoked_at, clock_timestamp())
@@ -165,26 +154,24 @@ RETURNING label
 """
 
 
-def revoke_invite(conn: Connection, slug: str, manager: Manager, invite_id: int) -> str:
-    """Make an invitation's link worthless; a vote cast with it stays. Return its label.
+def revoke_invite(conn: Connection, slug: str, actor: Actor, invite_id: int) -> str:
+    """Revoke an invitation, so that its link stops working. A vote cast with it stays. Return its label.
 
-    Raises InviteNotFound where the poll has no such invitation, or `manager` may not manage it.
+    Raises InviteNotFound where the poll has no such invitation, or the actor may not manage it.
     """
     rows = fetch_all(
         conn,
         REVOKE_INVITE,
         slug=slug,
-        **manager._asdict(),
+        **actor._asdict(),
         invite_id=invite_id,
     )
     return _label_of_the_one(rows, invite_id)
 
 
-REISSUE_INVITE = """
-WITH poll AS (
-    SELECT id, set_config('polls.actor', %(actor)s, true) AS actor
-      FROM polls_poll
-     WHERE slug = %(slug)s AND audience = 'invite' AND (%(staff)s OR owner_id = %(user_id)s)
+REISSUE_INVITE = f"""
+WITH managed AS ({MANAGED_POLL}), poll AS (
+    SELECT id FROM managed WHERE audience = 'invite'
 )
 UPDATE polls_invite AS invite
    SET token_hash = %(token_hash)s, issued_at = clock_timestamp(), revoked_at = NULL
@@ -194,17 +181,16 @@ RETURNING label
 """
 
 
-def reissue_invite(conn: Connection, slug: str, manager: Manager, invite_id: int, token_hash: str) -> str:
-    """Give an invitation a new link, also after a revocation; the old link becomes worthless. Return its label.
+def reissue_invite(conn: Connection, slug: str, actor: Actor, invite_id: int, token_hash: str) -> str:
+    """Give an invitation a new link, also after a revocation; the old link stops working. Return its label.
 
-    The invitation stays the same, and with it the voter: a vote cast before is still the only one. Raises like
-    revoke_invite.
+    The invitation and its voter stay the same: a vote cast before remains the only one. Raises like revoke_invite.
     """
     rows = fetch_all(
         conn,
         REISSUE_INVITE,
         slug=slug,
-        **manager._asdict(),
+        **actor._asdict(),
         invite_id=invite_id,
         token_hash=token_hash,
     )

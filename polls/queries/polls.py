@@ -2,15 +2,77 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from psycopg2.extensions import connection as Connection
 
-from polls.queries.run import fetch_all, fetch_one
+from polls.choices import Audience, State, Visibility
+from polls.queries.fetch import fetch_all, fetch_one
+
+# Characters of the random code at the end of each slug. The index polls_poll_code is on just that many.
+CODE_LENGTH: Final = 10
+
+# What a PollRow is made of, of polls_poll AS poll. Its last column, the state, follows in each statement.
+POLL_COLUMNS = """poll.id, slug, title, description, owner_id, audience, results, named, changeable, shuffled, listed,
+       min_choices, max_choices, draw_source, time_zone, opens_at, closes_at"""
+
+# Two arrays, ids and texts, that make OptionRows.
+OPTION_COLUMNS = """ARRAY(SELECT option.id FROM polls_option AS option
+              WHERE option.poll_id = poll.id ORDER BY position, option.id) AS option_ids,
+       ARRAY(SELECT option.text::text FROM polls_option AS option
+              WHERE option.poll_id = poll.id ORDER BY position, option.id) AS option_texts"""
+
+# What a Verification is made of.
+VERIFICATION_COLUMNS = """polls_content_hash(poll.id) AS content_hash,
+       (SELECT commitment FROM polls_secret AS secret WHERE secret.poll_id = poll.id) AS commitment,
+       (SELECT jsonb_agg(jsonb_build_array(before, after, reason) ORDER BY correction.id)
+          FROM polls_correction AS correction WHERE correction.poll_id = poll.id) AS corrections,
+       (SELECT coalesce(max(number), 0) FROM polls_draw AS draw WHERE draw.poll_id = poll.id) AS draw_count"""
 
 
-class PollRow(NamedTuple):
-    """A poll and where it stands now: state is draft, scheduled, open, closed or archived."""
+class StateProperties:
+    """The state of a row as properties, so that pages ask `poll.is_open`."""
+
+    state: str
+
+    @property
+    def is_draft(self) -> bool:
+        """Whether only its owner and staff can see it."""
+        return self.state == State.DRAFT
+
+    @property
+    def is_scheduled(self) -> bool:
+        """Whether it opens later."""
+        return self.state == State.SCHEDULED
+
+    @property
+    def is_open(self) -> bool:
+        """Whether people can vote."""
+        return self.state == State.OPEN
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it is closed, and not archived."""
+        return self.state == State.CLOSED
+
+    @property
+    def is_archived(self) -> bool:
+        """Whether it is archived."""
+        return self.state == State.ARCHIVED
+
+    @property
+    def has_opened(self) -> bool:
+        """Whether it is open or has been."""
+        return not (self.is_draft or self.is_scheduled)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it is closed or archived."""
+        return self.is_closed or self.is_archived
+
+
+class PollColumns(NamedTuple):
+    """The columns of a poll, and its state, one of polls.choices.State."""
 
     id: int
     slug: str
@@ -32,6 +94,42 @@ class PollRow(NamedTuple):
     state: str
 
 
+class PollRow(PollColumns, StateProperties):
+    """A poll, and where it stands now."""
+
+    __slots__ = ()
+
+    @property
+    def is_for_link(self) -> bool:
+        """Whether anyone with the link may vote."""
+        return self.audience == Audience.LINK
+
+    @property
+    def is_for_accounts(self) -> bool:
+        """Whether signed-in users may vote."""
+        return self.audience == Audience.ACCOUNT
+
+    @property
+    def is_for_invited(self) -> bool:
+        """Whether invited people may vote."""
+        return self.audience == Audience.INVITE
+
+    @property
+    def shows_results_always(self) -> bool:
+        """Whether everyone sees the results at any time."""
+        return self.results == Visibility.ALWAYS
+
+    @property
+    def shows_results_after_closing(self) -> bool:
+        """Whether everyone sees the results once it has closed, and nobody else than the owner before."""
+        return self.results == Visibility.CLOSED
+
+    @property
+    def shows_results_to_owner_only(self) -> bool:
+        """Whether the owner alone sees the results."""
+        return self.results == Visibility.OWNER
+
+
 class OptionRow(NamedTuple):
     """One option of a poll."""
 
@@ -40,39 +138,38 @@ class OptionRow(NamedTuple):
 
 
 class CorrectionRow(NamedTuple):
-    """A typo that was mended after the first vote."""
+    """A typo that was corrected after the first vote."""
 
     before: str
     after: str
     reason: str
 
 
-class Seal(NamedTuple):
-    """What holds a poll to its word: the hash of what was asked, the commitment to the secret of its draws, and the
-    corrections since. `drawn` is the number of its latest draw, 0 where there is none."""
+class Verification(NamedTuple):
+    """What a poll can be checked by: the hash of what voters are asked, the commitment to the secret of its draws, the
+    corrections since the first vote, and how many draws there are, which is the number of the latest."""
 
     content_hash: str
     commitment: str
     corrections: list[CorrectionRow]
-    drawn: int
+    draw_count: int
 
 
 class Ballot(NamedTuple):
-    """A poll with its options in order, and what the voter has chosen: None where no vote was cast."""
+    """A poll with its options in order, and what the voter has chosen: None where there is no vote."""
 
     poll: PollRow
     options: list[OptionRow]
     choices: list[int] | None
-    seal: Seal
+    verification: Verification
 
 
-LIST_POLLS = """
-SELECT id, slug, title, description, owner_id, audience, results, named, changeable, shuffled, listed,
-       min_choices, max_choices, draw_source, time_zone, opens_at, closes_at,
+LIST_POLLS = f"""
+SELECT {POLL_COLUMNS},
        polls_state(opens_at, closes_at, archived_at) AS state
   FROM polls_poll AS poll
   LEFT JOIN LATERAL (
-    -- Turnout that not everybody may see is not to be read off the order either.
+    -- The order must not give away a turnout that is not public.
     SELECT sum(voters) AS voters FROM polls_turnout AS turnout
      WHERE turnout.poll_id = poll.id AND poll.results = 'always' AND %(by_votes)s
   ) AS shown ON true
@@ -89,52 +186,51 @@ def list_polls(
 ) -> list[PollRow]:
     """Return open, listed polls whose title contains `search` in any case: newest first, or most votes first.
 
-    Polls whose results are not for everybody come after those that are, as if nobody had voted.
+    Polls whose results are not public come last, as if they had no votes.
     """
     rows = fetch_all(conn, LIST_POLLS, search=search, by_votes=by_votes, limit=limit, offset=offset)
     return [PollRow(*row) for row in rows]
 
 
-GET_POLL = """
-SELECT id, slug, title, description, owner_id, audience, results, named, changeable, shuffled, listed,
-       min_choices, max_choices, draw_source, time_zone, opens_at, closes_at,
+GET_POLL = f"""
+SELECT {POLL_COLUMNS},
        polls_state(opens_at, closes_at, archived_at) AS state,
-       ARRAY(SELECT option.id FROM polls_option AS option
-              WHERE option.poll_id = poll.id ORDER BY position, option.id) AS option_ids,
-       ARRAY(SELECT option.text::text FROM polls_option AS option
-              WHERE option.poll_id = poll.id ORDER BY position, option.id) AS option_texts,
+       {OPTION_COLUMNS},
        (SELECT vote.choices FROM polls_vote AS vote
-         WHERE vote.poll_id = poll.id AND vote.voter = ANY (%(voters)s)) AS choices,
-       polls_content_hash(id) AS content_hash,
-       (SELECT commitment FROM polls_secret AS secret WHERE secret.poll_id = poll.id) AS commitment,
-       (SELECT jsonb_agg(jsonb_build_array(before, after, reason) ORDER BY correction.id)
-          FROM polls_correction AS correction WHERE correction.poll_id = poll.id) AS corrections,
-       (SELECT coalesce(max(number), 0) FROM polls_draw AS draw WHERE draw.poll_id = poll.id) AS drawn
+         WHERE vote.poll_id = poll.id AND vote.voter = ANY (%(voter_keys)s)) AS choices,
+       {VERIFICATION_COLUMNS}
   FROM polls_poll AS poll
  WHERE slug = %(slug)s
 """
 
 
-def get_poll(conn: Connection, slug: str, *, voters: Sequence[str] = ()) -> Ballot:
+def get_poll(conn: Connection, slug: str, *, voter_keys: Sequence[str] = ()) -> Ballot:
     """Return a poll with its options, and what the voter with one of these keys has chosen. Raises PollNotFound."""
-    *poll, option_ids, option_texts, choices, content_hash, commitment, corrections, drawn = fetch_one(
-        conn, GET_POLL, slug=slug, voters=list(voters)
+    *poll, option_ids, option_texts, choices, content_hash, commitment, corrections, draw_count = fetch_one(
+        conn, GET_POLL, slug=slug, voter_keys=list(voter_keys)
     )
-    options = [OptionRow(*option) for option in zip(option_ids, option_texts, strict=True)]
-    return Ballot(PollRow(*poll), options, choices, make_seal(content_hash, commitment, corrections, drawn))
+    verification = make_verification(content_hash, commitment, corrections, draw_count)
+    return Ballot(PollRow(*poll), make_options(option_ids, option_texts), choices, verification)
 
 
-FIND_SLUG = """
-SELECT slug FROM polls_poll WHERE right(slug, 10) = %(code)s AND opens_at IS NOT NULL ORDER BY id LIMIT 1
+FIND_SLUG = f"""
+SELECT slug FROM polls_poll WHERE right(slug, {CODE_LENGTH}) = %(code)s AND opens_at IS NOT NULL ORDER BY id LIMIT 1
 """
 
 
 def find_slug(conn: Connection, code: str) -> str | None:
-    """Return the address of the poll whose address ends in `code`, the random part of it; None where there is none."""
+    """Return the slug that ends in `code`, None where there is none."""
     rows = fetch_all(conn, FIND_SLUG, code=code)
     return str(rows[0][0]) if rows else None
 
 
-def make_seal(content_hash: str, commitment: str, corrections: list[list[str]] | None, drawn: int) -> Seal:
-    """Return the seal of a poll from the columns that tell it."""
-    return Seal(content_hash, commitment, [CorrectionRow(*correction) for correction in corrections or ()], drawn)
+def make_options(ids: Sequence[int], texts: Sequence[str]) -> list[OptionRow]:
+    """Return the rows for OPTION_COLUMNS."""
+    return [OptionRow(*option) for option in zip(ids, texts, strict=True)]
+
+
+def make_verification(
+    content_hash: str, commitment: str, corrections: list[list[str]] | None, draw_count: int
+) -> Verification:
+    """Return the row for VERIFICATION_COLUMNS."""
+    return Verification(content_hash, commitment, [CorrectionRow(*row) for row in corrections or ()], draw_count)

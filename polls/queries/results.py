@@ -1,16 +1,16 @@
-"""Results, behind the gate that every path to them goes through."""
+"""Results, behind the one gate that decides who sees them."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from psycopg2.extensions import connection as Connection
 
-from polls.queries.polls import PollRow, Seal, make_seal
-from polls.queries.run import fetch_one
+from polls.queries.fetch import fetch_one
+from polls.queries.polls import POLL_COLUMNS, VERIFICATION_COLUMNS, PollRow, Verification, make_verification
 
 
 class OptionResult(NamedTuple):
-    """An option and its votes; share is in percent of the voters, 0.0 where nobody has voted."""
+    """An option and its votes. `share` is in percent of the voters, 0.0 where there are none."""
 
     id: int
     text: str
@@ -19,35 +19,32 @@ class OptionResult(NamedTuple):
 
 
 class Results(NamedTuple):
-    """What one viewer may see of a poll's results: where `visible` is false, voters is 0 and options are without
-    votes. `choices` is what the viewer has chosen and `voter` the key it stands under, None where no vote was cast."""
+    """What one viewer may see of the results: where not `visible`, voter_count is 0 and each option has 0 votes.
+
+    `choices` is what the viewer has chosen and `voter_key` the key of that vote, None where there is no vote.
+    """
 
     poll: PollRow
     visible: bool
-    voters: int
+    voter_count: int
     options: list[OptionResult]
     choices: list[int] | None
-    voter: str | None
-    seal: Seal
+    voter_key: str | None
+    verification: Verification
 
 
-GET_RESULTS = """
-SELECT poll.id, slug, title, description, owner_id, audience, results, named, changeable, shuffled, listed,
-       min_choices, max_choices, draw_source, time_zone, opens_at, closes_at,
+GET_RESULTS = f"""
+SELECT {POLL_COLUMNS},
        state, visible,
-       CASE WHEN visible THEN turnout.voters ELSE 0 END AS voters,
+       CASE WHEN visible THEN turnout.voters ELSE 0 END AS voter_count,
        option_ids,
        option_texts,
        CASE WHEN visible THEN option_votes ELSE array_fill(0::bigint, ARRAY[cardinality(option_ids)]) END AS votes,
        vote.choices,
-       vote.voter,
-       polls_content_hash(poll.id) AS content_hash,
-       (SELECT commitment FROM polls_secret AS secret WHERE secret.poll_id = poll.id) AS commitment,
-       (SELECT jsonb_agg(jsonb_build_array(before, after, reason) ORDER BY correction.id)
-          FROM polls_correction AS correction WHERE correction.poll_id = poll.id) AS corrections,
-       (SELECT coalesce(max(number), 0) FROM polls_draw AS draw WHERE draw.poll_id = poll.id) AS drawn
+       vote.voter AS voter_key,
+       {VERIFICATION_COLUMNS}
   FROM polls_poll AS poll
-  LEFT JOIN polls_vote AS vote ON vote.poll_id = poll.id AND vote.voter = ANY (%(voters)s)
+  LEFT JOIN polls_vote AS vote ON vote.poll_id = poll.id AND vote.voter = ANY (%(voter_keys)s)
  CROSS JOIN LATERAL polls_state(opens_at, closes_at, archived_at) AS state
  CROSS JOIN LATERAL (
     SELECT poll.owner_id IS NOT DISTINCT FROM %(viewer_id)s::integer AND poll.owner_id IS NOT NULL
@@ -62,9 +59,9 @@ SELECT poll.id, slug, title, description, owner_id, audience, results, named, ch
     SELECT coalesce(sum(voters), 0)::bigint AS voters FROM polls_turnout WHERE poll_id = poll.id
  ) AS turnout
  CROSS JOIN LATERAL (
-    SELECT coalesce(array_agg(option.id ORDER BY position, option.id), '{}') AS option_ids,
-           coalesce(array_agg(option.text::text ORDER BY position, option.id), '{}') AS option_texts,
-           coalesce(array_agg(counted.votes ORDER BY position, option.id), '{}') AS option_votes
+    SELECT coalesce(array_agg(option.id ORDER BY position, option.id), '{{}}') AS option_ids,
+           coalesce(array_agg(option.text::text ORDER BY position, option.id), '{{}}') AS option_texts,
+           coalesce(array_agg(counted.votes ORDER BY position, option.id), '{{}}') AS option_votes
       FROM polls_option AS option
      CROSS JOIN LATERAL (
         SELECT coalesce(sum(tally.votes), 0)::bigint AS votes
@@ -77,18 +74,32 @@ SELECT poll.id, slug, title, description, owner_id, audience, results, named, ch
 """
 
 
-def get_results(conn: Connection, slug: str, *, voters: Sequence[str] = (), viewer_id: int | None = None) -> Results:
+def get_results(
+    conn: Connection, slug: str, *, voter_keys: Sequence[str] = (), viewer_id: int | None = None
+) -> Results:
     """Return the results of a poll, as far as this viewer may see them. Raises PollNotFound.
 
-    The gate stands here, in the statement: no page, feed or export can forget it. `viewer_id` is the
-    id of a signed-in user. Costs the same for ten votes and for ten million: it reads the tally.
+    The gate is in the statement, so that no page, feed or export can forget it. `voter_keys` are those of the viewer,
+    and `viewer_id` is the id of a signed-in user. Reads the tally, which costs the same for ten votes as for ten
+    million.
     """
-    *poll, visible, count, ids, texts, votes, choices, voter, content_hash, commitment, corrections, drawn = fetch_one(
-        conn, GET_RESULTS, slug=slug, voters=list(voters), viewer_id=viewer_id
-    )
+    (
+        *poll,
+        visible,
+        voter_count,
+        option_ids,
+        option_texts,
+        votes,
+        choices,
+        voter_key,
+        content_hash,
+        commitment,
+        corrections,
+        draw_count,
+    ) = fetch_one(conn, GET_RESULTS, slug=slug, voter_keys=list(voter_keys), viewer_id=viewer_id)
     options = [
-        OptionResult(option_id, text, number, 100 * number / count if count else 0.0)
-        for option_id, text, number in zip(ids, texts, votes, strict=True)
+        OptionResult(option_id, text, number, 100 * number / voter_count if voter_count else 0.0)
+        for option_id, text, number in zip(option_ids, option_texts, votes, strict=True)
     ]
-    seal = make_seal(content_hash, commitment, corrections, drawn)
-    return Results(PollRow(*poll), visible, count, options, choices, voter, seal)
+    verification = make_verification(content_hash, commitment, corrections, draw_count)
+    return Results(PollRow(*poll), visible, voter_count, options, choices, voter_key, verification)

@@ -1,25 +1,25 @@
-"""The server as it sees us: sessions, and how many more it takes."""
+"""The server: its sessions on this database, and its limits."""
 
 from typing import NamedTuple
 
 from psycopg2.extensions import connection as Connection
 
-from polls.queries.run import fetch_all
+from polls.queries.fetch import fetch_all
 
 
 class Backend(NamedTuple):
-    """A session on our database. What another user's session does is not ours to see: its state is None."""
+    """A session on this database. The state of another user's session is hidden from us: it is None."""
 
     pid: int
     state: str | None
     application_name: str
-    waits_for: str | None  # such as Lock or IO, where it is active; Client where it waits for us
+    waits_for: str | None  # such as Lock or IO while it is active; Client while it waits for its client
     blocked_by: list[int]  # the sessions whose locks it waits for
     seconds: float | None  # in this state
 
 
 class Limits(NamedTuple):
-    """How many sessions the server takes, how many of them are not for us, and how many there are."""
+    """How many sessions the server allows, how many of them are reserved, and how many there are."""
 
     max_connections: int
     reserved: int
@@ -39,7 +39,7 @@ SELECT pid, state, application_name, wait_event_type,
 
 
 def list_backends(conn: Connection) -> list[Backend]:
-    """Return the sessions on this database but for this one, the oldest first."""
+    """Return the other sessions on this database, the oldest first."""
     return [Backend(*row) for row in fetch_all(conn, LIST_BACKENDS)]
 
 
@@ -52,5 +52,5 @@ SELECT current_setting('max_connections')::int,
 
 
 def get_limits(conn: Connection) -> Limits:
-    """Return the server's limits; `used` counts this session as well."""
+    """Return the server's limits. `used` includes this session."""
     return Limits(*fetch_all(conn, GET_LIMITS)[0])

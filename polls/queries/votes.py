@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from psycopg2.extensions import connection as Connection
 
 from polls.queries.errors import AlreadyVoted, NotChangeable, NotEntitled, PollNotFound, translated_errors
-from polls.queries.run import fetch_one
+from polls.queries.fetch import fetch_one
 
 CAST_VOTE = """
 WITH poll AS (
@@ -40,9 +40,9 @@ def cast_vote(
 ) -> None:
     """Cast a vote, or change it where the poll allows that: one statement, one round trip.
 
-    When this returns, in autocommit, the vote counts. `browser` and `account` are the named and the hidden key of who
-    is asking; the poll's audience decides which of them votes. Raises PollNotFound, or the VoteRefused that says why;
-    then nothing was written.
+    When this returns, in autocommit, the vote counts. `browser` and `account` are the named and the hidden key of the
+    voter as a browser and as an account; the poll's audience decides which of them votes. Raises PollNotFound, or the
+    VoteRefused that says why; nothing is written then.
     """
     named_browser, hidden_browser = browser or (None, None)
     named_account, hidden_account = account or (None, None)
@@ -61,7 +61,7 @@ def cast_vote(
 
 
 def raise_unless_cast(slug: str, found: bool, entitled: bool, cast: bool) -> None:
-    """Raise what the answer of a statement that casts a vote means, if it was not cast."""
+    """Raise the error that the result of a statement means, where it cast no vote."""
     if not found:
         raise PollNotFound(slug)
     if not entitled:
@@ -75,7 +75,7 @@ WITH poll AS (
     SELECT id, changeable FROM polls_poll WHERE slug = %(slug)s
 ), vote AS (
     DELETE FROM polls_vote
-     WHERE poll_id = (SELECT id FROM poll WHERE changeable) AND voter = ANY (%(voters)s)
+     WHERE poll_id = (SELECT id FROM poll WHERE changeable) AND voter = ANY (%(voter_keys)s)
     RETURNING id
 )
 SELECT EXISTS (SELECT FROM poll) AS found, EXISTS (SELECT FROM poll WHERE changeable) AS changeable
@@ -83,13 +83,13 @@ SELECT EXISTS (SELECT FROM poll) AS found, EXISTS (SELECT FROM poll WHERE change
 """
 
 
-def withdraw_vote(conn: Connection, slug: str, voters: Sequence[str]) -> None:
-    """Take back the vote under one of these keys; nothing happens where there is none.
+def withdraw_vote(conn: Connection, slug: str, voter_keys: Sequence[str]) -> None:
+    """Withdraw the vote under one of these keys. Does nothing where there is none.
 
-    Raises PollNotFound, NotChangeable or PollNotOpen; then nothing was changed.
+    Raises PollNotFound, NotChangeable or PollNotOpen; nothing is changed then.
     """
     with translated_errors():
-        found, changeable = fetch_one(conn, WITHDRAW_VOTE, slug=slug, voters=list(voters))
+        found, changeable = fetch_one(conn, WITHDRAW_VOTE, slug=slug, voter_keys=list(voter_keys))
     if not found:
         raise PollNotFound(slug)
     if not changeable:

@@ -1,1 +1,1 @@
-"""The pages. A view checks what it was sent, asks one question of the data layer, and renders afterwards."""
+"""The pages. A view checks its input, queries the data layer on one connection, and renders after returning it."""

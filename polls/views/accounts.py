@@ -1,4 +1,4 @@
-"""Making an account, and signing in."""
+"""Signing up and signing in."""
 
 from django.conf import settings
 from django.contrib.auth import login
@@ -12,13 +12,13 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
-from polls import limits
-from polls.account_forms import SignInForm, SignUpForm
-from polls.views.limited import too_many_requests
+from polls import rate_limits
+from polls.forms.accounts import SignInForm, SignUpForm
+from polls.views.responses import too_many_requests
 
 
 def sign_in(request: HttpRequest) -> HttpResponseBase:
-    """Django's page, which offers to make an account where that is allowed."""
+    """Show Django's page, which offers to create an account where that is allowed."""
     view = LoginView.as_view(
         authentication_form=SignInForm, redirect_authenticated_user=True, extra_context={"sign_up": settings.SIGN_UP}
     )
@@ -29,11 +29,11 @@ def sign_in(request: HttpRequest) -> HttpResponseBase:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def sign_up(request: HttpRequest) -> HttpResponse:
-    """Make an account, sign in with it, and go on to where it was needed."""
+    """Create an account, sign in with it, and go on to the page that required it."""
     if not settings.SIGN_UP:
         raise Http404
-    # No poll for accounts is worth much to whoever makes them by the thousand.
-    if request.method == "POST" and (seconds := limits.count("sign_ups", request.META)):
+    # Thousands of accounts would make polls for accounts worthless.
+    if request.method == "POST" and (seconds := rate_limits.count("sign_ups", request.META)):
         return too_many_requests(request, seconds)
     asked = request.POST.get("next") or request.GET.get("next", "")
     is_ours = url_has_allowed_host_and_scheme(asked, {request.get_host()}, require_https=request.is_secure())
@@ -45,9 +45,14 @@ def sign_up(request: HttpRequest) -> HttpResponse:
         try:
             user = form.save()
         except IntegrityError:
-            # Somebody took the name between the form's look and now.
+            # The name was taken between the check of the form and now.
             form.add_error("username", _("A user with that username already exists."))
         else:
             login(request, user, backend="django.contrib.auth.backends.ModelBackend")
             return redirect(target or settings.LOGIN_REDIRECT_URL)
     return render(request, "accounts/sign_up.html", {"form": form, "next": target})
+
+
+def client_address(request: HttpRequest) -> str:
+    """Return the address by which django-axes counts attempts to sign in."""
+    return rate_limits.address_of(request.META)

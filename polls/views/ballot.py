@@ -1,31 +1,25 @@
-"""The ballot: shown, refused, taken, changed and taken back."""
+"""The ballot: showing it, and casting, changing and withdrawing a vote."""
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.translation import gettext, ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
-from polls import limits, metrics, queries, voters
-from polls.forms import BallotForm
+from polls import queries, rate_limits, voters
+from polls.database import pool
+from polls.forms.ballots import BallotForm
+from polls.monitoring import metrics
 from polls.views import cookies
-from polls.views.common import (
-    Viewer,
-    choices_are_secret,
-    pool,
-    render_poll,
-    see_other,
-    texts_of,
-    viewer_of,
-    when_visible,
-)
-from polls.views.invitation import remember_vote
-from polls.views.limited import too_many_requests
+from polls.views.invite_cookies import remember_vote
+from polls.views.poll_texts import choice_rule, chosen_texts, when_visible
+from polls.views.responses import render_poll, see_other, too_many_requests
+from polls.views.viewers import Viewer, choices_are_secret, viewer_of
 
 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def poll(request: HttpRequest, slug: str) -> HttpResponse:
-    """Show the ballot, or why there is none; take a vote."""
+    """Show the ballot, or why there is none; cast a vote."""
     viewer = viewer_of(request, slug)
     if request.method == "POST":
         return _vote(request, slug, viewer)
@@ -36,17 +30,17 @@ def _vote(request: HttpRequest, slug: str, viewer: Viewer) -> HttpResponse:
     form = BallotForm(request.POST)
     if not form.is_valid():
         return _ballot_page(request, slug, viewer, form=form)
-    if wait := limits.count("votes", request.META):
+    if wait := rate_limits.count("votes", request.META):
         return too_many_requests(request, wait)
     try:
         _cast(slug, viewer, form.cleaned_data["choices"])
     except queries.PollNotFound:
         raise Http404 from None
     except (queries.PollNotOpen, queries.AlreadyVoted):
-        return see_other("poll", slug)
+        return see_other("polls:poll", slug)
     except queries.VoteRefused as refusal:
         return _ballot_page(request, slug, viewer, form=form, refusal=refusal)
-    response = see_other("results", slug)
+    response = see_other("polls:results", slug)
     if viewer.invitation:
         remember_vote(response, slug, viewer.invitation)
     return response
@@ -71,7 +65,7 @@ def _cast(slug: str, viewer: Viewer, choices: list[int]) -> None:
 @never_cache
 @require_POST
 def withdraw(request: HttpRequest, slug: str) -> HttpResponse:
-    """Take a vote back, where the poll allows it."""
+    """Withdraw a vote, where the poll allows it."""
     viewer = viewer_of(request, slug)
     try:
         with pool().connection(autocommit=True) as conn:
@@ -80,12 +74,12 @@ def withdraw(request: HttpRequest, slug: str) -> HttpResponse:
                     conn, slug, viewer.invitation.invite_id, viewer.invitation.token_hash, viewer.invite
                 )
             else:
-                queries.withdraw_vote(conn, slug, viewer.keys)
+                queries.withdraw_vote(conn, slug, viewer.voter_keys)
     except queries.PollNotFound:
         raise Http404 from None
     except queries.VoteRefused:
-        pass  # the poll's page says where it stands
-    return see_other("poll", slug)
+        pass  # the page of the poll shows its state
+    return see_other("polls:poll", slug)
 
 
 def _ballot_page(
@@ -98,34 +92,34 @@ def _ballot_page(
 ) -> HttpResponse:
     try:
         with pool().connection(autocommit=True) as conn:
-            ballot = queries.get_poll(conn, slug, voters=viewer.keys)
+            ballot = queries.get_poll(conn, slug, voter_keys=viewer.voter_keys)
     except queries.PollNotFound:
         raise Http404 from None
     poll = ballot.poll
-    if poll.state == "draft":
+    if poll.is_draft:
         raise Http404
-    new_browser = voters.new_browser_id() if poll.audience == "link" and viewer.browser is None else None
+    new_browser = voters.new_browser_id() if poll.is_for_link and viewer.browser is None else None
     if new_browser:
-        viewer = viewer._replace(browser=voters.voter(slug, f"browser:{new_browser}"))
+        viewer = viewer._replace(browser=voters.make_keys(slug, f"browser:{new_browser}"))
     if form is not None and refusal is not None:
-        form.add_error("choices", _what_to_mend(refusal, poll, len(form.cleaned_data["choices"])))
-    voter = {"link": viewer.browser, "account": viewer.account, "invite": viewer.invite}[poll.audience]
+        form.add_error("choices", _what_to_correct(refusal, poll, len(form.cleaned_data["choices"])))
+    keys = viewer.browser if poll.is_for_link else viewer.account if poll.is_for_accounts else viewer.invite
     secret = choices_are_secret(poll, viewer)
-    votable = poll.state == "open" and (ballot.choices is None or poll.changeable)
+    votable = poll.is_open and (ballot.choices is None or poll.changeable)
     options = ballot.options
-    if poll.shuffled and voter:
-        options = voters.shuffled_for(voter.hidden, [(option.id, option) for option in options])
+    if poll.shuffled and keys:
+        options = voters.shuffled_for(keys.hidden, [(option.id, option) for option in options])
     context: dict[str, object] = {
         "options": options,
         "choice_rule": choice_rule(poll),
         "when_visible": when_visible(poll),
-        "chosen": texts_of(ballot.options, ballot.choices),
+        "chosen": chosen_texts(ballot.options, ballot.choices),
         "secret": secret,
         "form": form,
         "sent": request.POST.getlist("choices") or [str(choice) for choice in (not secret and ballot.choices) or ()],
-        "entitled": voter is not None,
+        "entitled": keys is not None,
         "votable": votable,
-        "seal": ballot.seal,
+        "verification": ballot.verification,
     }
     response = render_poll(request, "polls/poll.html", poll, context)
     if new_browser and votable:
@@ -133,28 +127,12 @@ def _ballot_page(
     return response
 
 
-def choice_rule(poll: queries.PollRow) -> str:
-    """Say in words how many options a ballot of this poll holds."""
-    numbers = {"fewest": poll.min_choices, "most": poll.max_choices}
-    if poll.max_choices == 1:
-        return gettext("Choose one option")
-    if poll.min_choices == poll.max_choices:
-        text = ngettext("Choose %(most)d option", "Choose %(most)d options", poll.max_choices)
-    elif poll.min_choices == 1:
-        text = ngettext("Choose up to %(most)d option", "Choose up to %(most)d options", poll.max_choices)
-    else:
-        text = ngettext(
-            "Choose %(fewest)d to %(most)d option", "Choose %(fewest)d to %(most)d options", poll.max_choices
-        )
-    return text % numbers
-
-
-def _what_to_mend(refusal: queries.VoteRefused, poll: queries.PollRow, number: int) -> str:
+def _what_to_correct(refusal: queries.VoteRefused, poll: queries.PollRow, number: int) -> str:
     if isinstance(refusal, queries.NotEntitled):
-        if poll.audience == "link":
-            # Without the cookie, each click of a double click would be somebody else.
+        if poll.is_for_link:
+            # Without the cookie, each click of a double click would be another voter.
             return gettext("Your browser had no voting cookie yet. It has one now: please vote again.")
-        if poll.audience == "account":
+        if poll.is_for_accounts:
             return gettext("You are not signed in any more. Sign in, and vote again.")
         return gettext("Your invitation is not valid any more. Ask for another.")
     if isinstance(refusal, queries.WrongChoiceCount):

@@ -1,4 +1,4 @@
-"""Signed cookies: what a browser keeps for us, and cannot change."""
+"""Signed cookies, which a browser stores and cannot change."""
 
 from typing import Final
 
@@ -9,13 +9,13 @@ SECONDS: Final = 400 * 24 * 3600  # the longest that browsers keep one
 
 
 def read(request: HttpRequest, name: str, salt: str) -> str | None:
-    """Return a cookie's value, None where there is none, or it is too old, or somebody else signed it."""
+    """Return the value of a cookie, None where there is none, or it is too old, or its signature is wrong."""
     value: str | None = request.get_signed_cookie(name, default=None, salt=salt, max_age=SECONDS)
     return value
 
 
 def write(response: HttpResponse, name: str, value: str, salt: str, path: str = "/") -> None:
-    """Let the browser keep a cookie, for pages at `path` only and out of every script's reach."""
+    """Set a cookie, for pages under `path` only and hidden from scripts."""
     response.set_signed_cookie(
         name,
         value,

@@ -1,8 +1,8 @@
-"""Draws: made by the owner of a poll or by staff, and shown so that anybody can compute them again.
+"""Draws: made by the owner of a poll or by staff, and shown so that anyone can compute them again.
 
-The gate is that of the results, for the number of entries is a count of votes: who may not see the results sees that a
-winner was drawn, which entry it is and whether that is them, and neither entries nor alternates nor their hashes (the
-hash of a single entry would tell that it is one).
+The gate is that of the results, because the number of entries is a count of votes. Viewers who may not see the results
+see that a winner was drawn, which entry won and whether it is theirs, and neither entries nor alternates nor their
+hashes (the hash of a single entry would tell that there is only one).
 """
 
 from collections.abc import Iterator
@@ -14,13 +14,14 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from polls import draws, queries
-from polls.forms import EVERYBODY, DrawForm
-from polls.views.common import choices_are_secret, may_manage, pool, render_poll, see_other, viewer_of
-from polls.views.streams import streamed
+from polls.database import pool
+from polls.forms.draws import ALL_VOTERS, DrawForm
+from polls.views.responses import render_poll, see_other, streamed
+from polls.views.viewers import choices_are_secret, may_manage, viewer_of
 
 ENTRIES_A_READ = 10_000
 
-# What the database says where it refuses a draw: it speaks English, and the page says it in the reader's language.
+# The reasons for which the database refuses a draw, in English, to be translated on the page.
 REFUSALS = frozenset(
     {
         gettext_noop("A winner is drawn after the poll has closed."),
@@ -37,14 +38,14 @@ REFUSALS = frozenset(
 )
 
 
-class Seen(NamedTuple):
-    """A poll with its draws, and what this viewer may do: see counts, and draw. Staff may do both."""
+class DrawsView(NamedTuple):
+    """A poll with its draws, and whether this viewer may see counts and may draw. Staff may do both."""
 
     results: queries.Results
     entries: list[queries.EntriesRow]
     draws: list[queries.DrawRow]
-    own: list[str]  # entry codes, one for each choice
-    own_among_all: str | None
+    own_codes: list[str]  # one for each choice
+    own_code_among_all: str | None
     visible: bool
     manages: bool
 
@@ -57,27 +58,27 @@ class Seen(NamedTuple):
 @never_cache
 @require_safe
 def draw_list(request: HttpRequest, slug: str) -> HttpResponse:
-    """All draws of a poll, and the entries that are frozen for draws to come."""
+    """Show all draws of a poll, and the frozen entries."""
     seen = _look(request, slug)
     texts: dict[int | None, str] = {option.id: option.text for option in seen.results.options}
     texts[None] = gettext("Everybody who voted")
     context: dict[str, object] = {
         "draws": seen.draws,
         "frozen": [(texts[entries.option_id], entries) for entries in seen.entries],
-        # Read by two statements: a vote may have been changed between them.
-        "own": list(zip(map(texts.get, seen.results.choices or []), seen.own, strict=False)),
-        "own_among_all": seen.own_among_all,
+        # Two statements read them, and the vote may have changed in between.
+        "own": list(zip(map(texts.get, seen.results.choices or []), seen.own_codes, strict=False)),
+        "own_among_all": seen.own_code_among_all,
         "visible": seen.visible,
-        "manages": seen.manages and seen.poll.state in ("closed", "archived"),
-        "seal": seen.results.seal,
+        "manages": seen.manages and seen.poll.has_ended,
+        "verification": seen.results.verification,
     }
     return render_poll(request, "polls/draws.html", seen.poll, context)
 
 
 @never_cache
 @require_safe
-def draw_page(request: HttpRequest, slug: str, number: int) -> HttpResponse:
-    """One draw, and how to check it."""
+def draw(request: HttpRequest, slug: str, number: int) -> HttpResponse:
+    """Show one draw, and how to check it."""
     seen = _look(request, slug)
     draw = _numbered(seen, number)
     context: dict[str, object] = {
@@ -104,7 +105,7 @@ def draw_page(request: HttpRequest, slug: str, number: int) -> HttpResponse:
 @never_cache
 @require_safe
 def entries_txt(request: HttpRequest, slug: str, number: int) -> HttpResponseBase:
-    """The entries of a draw, a line each: the file whose SHA-256 is on the draw's page."""
+    """Send the entries of a draw, one per line: the file whose SHA-256 the page of the draw shows."""
     seen = _look(request, slug)
     draw = _numbered(seen, number)
     if not seen.visible:
@@ -114,40 +115,45 @@ def entries_txt(request: HttpRequest, slug: str, number: int) -> HttpResponseBas
         _entries_file(seen.poll.id, draw),
         "text/plain",
         "entries.txt",
-        # So that whoever downloads it sees when the end is missing.
+        # So that a download that breaks off is noticed.
         length=draws.ENTRY_BYTES * draw.entries,
     )
 
 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
-def draw(request: HttpRequest, slug: str) -> HttpResponse:
-    """Ask what to draw, and draw it."""
+def draw_create(request: HttpRequest, slug: str) -> HttpResponse:
+    """Show the form, and draw a winner."""
     seen = _look(request, slug)
     if not seen.manages:
         raise Http404
     if request.method != "POST":
-        # What is frozen is what will be drawn from, or was and is again; nothing frozen, everybody.
+        # Preselect the entries frozen last, which will be drawn from, again or for the first time; else all voters.
         option_id = seen.entries[-1].option_id if seen.entries else None
-        initial = {"number": seen.results.seal.drawn + 1, "option": EVERYBODY if option_id is None else str(option_id)}
+        initial = {
+            "number": seen.results.verification.draw_count + 1,
+            "option": ALL_VOTERS if option_id is None else str(option_id),
+        }
         return _form_page(request, seen, DrawForm(seen.results.options, initial=initial))
     form = DrawForm(seen.results.options, request.POST)
     if not form.is_valid():
         return _form_page(request, seen, form, status=422)
     try:
-        drawn = _draw(seen.poll, form, request.user.get_username())
+        has_winner = _draw(seen.poll, form, request.user.get_username())
     except queries.DrawRefused as refusal:
         said = f"{refusal}."
         form.add_error(None, gettext(said))
         overtaken = isinstance(refusal, queries.DrawOvertaken)
         return _form_page(request, seen, form, status=409 if overtaken else 422)
-    return see_other("draw", slug, form.cleaned_data["number"]) if drawn else see_other("draws", slug)
+    if has_winner:
+        return see_other("polls:draw", slug, form.cleaned_data["number"])
+    return see_other("polls:draw_list", slug)
 
 
 def _draw(poll: queries.PollRow, form: DrawForm, actor: str) -> bool:
-    """Freeze, and draw unless a public value is still to come; return whether there is a winner.
+    """Freeze the entries, and draw unless the public value is still unknown. Return whether there is a winner.
 
-    Where a public value was announced these are two acts: what is frozen has to be in public before the value is.
+    Where a public value is announced these are two steps: the entries have to be public before the value is known.
     """
     option_id, freeze = form.cleaned_data["option"], form.cleaned_data["freeze"]
     with pool().connection(autocommit=True) as conn:
@@ -166,45 +172,47 @@ def _draw(poll: queries.PollRow, form: DrawForm, actor: str) -> bool:
     return not freeze
 
 
-def _form_page(request: HttpRequest, seen: Seen, form: DrawForm, status: int = 200) -> HttpResponse:
+def _form_page(request: HttpRequest, seen: DrawsView, form: DrawForm, status: int = 200) -> HttpResponse:
     frozen = {entries.option_id for entries in seen.entries}
     context: dict[str, object] = {
         "form": form,
         "rows": [(option, option.id in frozen) for option in seen.results.options],
-        "everybody": EVERYBODY,
-        "everybody_frozen": None in frozen,
-        "voters": seen.results.voters,
-        "counted": seen.results.visible,  # staff may draw where the counts are the owner's alone
-        "drawn": seen.results.seal.drawn,
-        "closed": seen.poll.state in ("closed", "archived"),
+        "all_voters": ALL_VOTERS,
+        "all_voters_frozen": None in frozen,
+        "voter_count": seen.results.voter_count,
+        "counted": seen.results.visible,  # staff may draw even where only the owner sees counts
+        "draw_count": seen.results.verification.draw_count,
+        "has_ended": seen.poll.has_ended,
     }
     return render_poll(request, "polls/draw_form.html", seen.poll, context, status=status)
 
 
-def _look(request: HttpRequest, slug: str) -> Seen:
+def _look(request: HttpRequest, slug: str) -> DrawsView:
     viewer = viewer_of(request, slug)
     try:
         with pool().connection(autocommit=True) as conn:
-            results = queries.get_results(conn, slug, voters=viewer.keys, viewer_id=viewer.user_id)
+            results = queries.get_results(conn, slug, voter_keys=viewer.voter_keys, viewer_id=viewer.user_id)
             entries = queries.list_entries(conn, results.poll.id)
-            drawn = queries.list_draws(conn, results.poll.id, voters=viewer.keys) if entries else []
-            own, own_among_all = [], None
+            rows = queries.list_draws(conn, results.poll.id, voter_keys=viewer.voter_keys) if entries else []
+            own_codes, own_code_among_all = [], None
             if results.choices:
-                own = queries.get_entry_codes(conn, results.poll.id, viewer.keys)
-                own_among_all = queries.get_entry_code_among_all(conn, results.poll.id, viewer.keys)
+                own_codes = queries.get_entry_codes(conn, results.poll.id, viewer.voter_keys)
+                own_code_among_all = queries.get_entry_code_among_all(conn, results.poll.id, viewer.voter_keys)
     except queries.PollNotFound:
         raise Http404 from None
-    if results.poll.state == "draft":
+    if results.poll.is_draft:
         raise Http404
     if choices_are_secret(results.poll, viewer):
-        # A code in the draw of an option tells that it was chosen; among everybody it tells no choice.
-        own = []
-        drawn = [draw if draw.option_id is None else draw._replace(own=None) for draw in drawn]
+        # A code in the draw of an option tells that it was chosen; a code among all voters tells no choice.
+        own_codes = []
+        rows = [row if row.option_id is None else row._replace(own=None) for row in rows]
     manages = may_manage(request, results.poll)
-    return Seen(results, entries, drawn, own, own_among_all, results.visible or request.user.is_staff, manages)
+    return DrawsView(
+        results, entries, rows, own_codes, own_code_among_all, results.visible or request.user.is_staff, manages
+    )
 
 
-def _numbered(seen: Seen, number: int) -> queries.DrawRow:
+def _numbered(seen: DrawsView, number: int) -> queries.DrawRow:
     for draw in seen.draws:
         if draw.number == number:
             return draw
@@ -212,8 +220,8 @@ def _numbered(seen: Seen, number: int) -> queries.DrawRow:
 
 
 def _entries_file(poll_id: int, draw: queries.DrawRow) -> Iterator[bytes]:
-    # Each part with a connection for a moment: a reader on a slow line holds none.
+    # Each part takes a connection for a moment: a slow client holds none.
     for after in range(0, draw.entries, ENTRIES_A_READ):
         with pool().connection(autocommit=True) as conn:
             codes = queries.get_codes(conn, poll_id, draw.option_id, after=after, limit=ENTRIES_A_READ)
-        yield draws.entries_file(draws.unpacked(codes))
+        yield draws.entries_file(draws.unpack(codes))

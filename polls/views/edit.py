@@ -1,4 +1,4 @@
-"""Changing a poll: all of it before the first vote; then its closing, who sees the results, and typos in sight."""
+"""Editing a poll: everything before the first vote; afterwards its closing, who sees the results, and typos."""
 
 from zoneinfo import ZoneInfo
 
@@ -8,30 +8,34 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
-from polls import queries, wall_clock
-from polls.poll_forms import CorrectionForm, DesignForm, TimesForm, VisibilityForm
-from polls.views.ballot import choice_rule
-from polls.views.common import pool, render_poll, see_other, zone_of
-from polls.views.managers import for_managers
-from polls.views.my_polls import ALIKE, initial_design
+from polls import queries
+from polls.choices import State
+from polls.database import pool
+from polls.forms.datetimes import to_local
+from polls.forms.polls import CorrectionForm, PollDetailsForm, VisibilityForm
+from polls.forms.schedule import ScheduleForm
+from polls.views.create import ALIKE, initial_details
+from polls.views.decorators import for_poll_managers
+from polls.views.poll_texts import choice_rule
+from polls.views.responses import render_poll, see_other, zone_of
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@for_managers
-def edit(request: HttpRequest, manager: queries.Manager, slug: str) -> HttpResponse:
-    """Change question, options and rules; with votes, only what is never frozen."""
-    managed = _managed(slug, manager)
+@for_poll_managers
+def edit(request: HttpRequest, actor: queries.Actor, slug: str) -> HttpResponse:
+    """Change question, options and rules. Once there are votes, change only what is never frozen."""
+    managed = _get_managed(slug, actor)
     data = request.POST if request.method == "POST" else None
-    # A form that was opened before the first vote is answered as what it is.
-    design = not managed.voters or (data is not None and "title" in data)
-    form = (DesignForm if design else VisibilityForm)(data, initial=initial_design(managed))
+    # A form opened before the first vote is taken for what it is, and refused with the reason.
+    editable = not managed.voter_count or (data is not None and "title" in data)
+    form = (PollDetailsForm if editable else VisibilityForm)(data, initial=initial_details(managed))
     if form.is_valid():
         try:
             with pool().connection(autocommit=True) as conn:
-                if isinstance(form, DesignForm):
-                    queries.edit_poll(conn, slug, manager, form.design())
+                if isinstance(form, PollDetailsForm):
+                    queries.edit_poll(conn, slug, actor, form.details())
                 else:
-                    queries.edit_audience_of_results(conn, slug, manager, **form.cleaned_data)
+                    queries.edit_visibility(conn, slug, actor, **form.cleaned_data)
         except queries.PollFrozen:
             form.add_error(
                 None,
@@ -44,38 +48,38 @@ def edit(request: HttpRequest, manager: queries.Manager, slug: str) -> HttpRespo
             form.add_error("options", _(ALIKE))
         else:
             messages.success(request, _("Your changes are saved."))
-            return see_other("manage", slug)
-    return render_poll(request, "polls/edit.html", managed.poll, {"form": form, "managed": managed, "design": design})
+            return see_other("polls:manage", slug)
+    context: dict[str, object] = {"form": form, "managed": managed, "editable": editable}
+    return render_poll(request, "polls/edit.html", managed.poll, context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@for_managers
-def times(request: HttpRequest, manager: queries.Manager, slug: str) -> HttpResponse:
-    """Change when a poll opens and closes; a closed one is opened again."""
-    managed = _managed(slug, manager)
+@for_poll_managers
+def schedule(request: HttpRequest, actor: queries.Actor, slug: str) -> HttpResponse:
+    """Change when a poll opens and closes, or reopen a closed one."""
+    managed = _get_managed(slug, actor)
     poll = managed.poll
-    if managed.drawn:
+    if managed.has_draws:
         messages.error(request, _("A winner was drawn, or is about to be: the poll stays closed."))
-        return see_other("manage", slug)
+        return see_other("polls:manage", slug)
     zone = zone_of(poll) or ZoneInfo(timezone.get_default_timezone_name())
-    scheduled = poll.state == "scheduled"
-    form = TimesForm(
+    form = ScheduleForm(
         request.POST if request.method == "POST" else None,
         zone=zone.key,
-        opened=poll.state in ("open", "closed", "archived"),
-        voted=bool(managed.voters),
+        opened=poll.has_opened,
+        voted=bool(managed.voter_count),
         initial={
-            "opens": {"scheduled": "at", "draft": "draft"}.get(poll.state, "now"),
-            "opens_at": wall_clock.on_the_wall(poll.opens_at, zone) if scheduled else None,
-            # A time that is over cannot be kept, and is what whoever comes here wants to change.
-            "closes": "at" if poll.closes_at and poll.state != "closed" else "never",
-            "closes_at": None if poll.state == "closed" else wall_clock.on_the_wall(poll.closes_at, zone),
+            "opens": {State.SCHEDULED: "at", State.DRAFT: "draft"}.get(State(poll.state), "now"),
+            "opens_at": to_local(poll.opens_at, zone) if poll.is_scheduled else None,
+            # A closing time in the past cannot be kept, and is what the user wants to change.
+            "closes": "at" if poll.closes_at and not poll.is_closed else "never",
+            "closes_at": None if poll.is_closed else to_local(poll.closes_at, zone),
         },
     )
     if form.is_valid():
         try:
             with pool().connection(autocommit=True) as conn:
-                queries.set_times(conn, slug, manager, form.times())
+                queries.set_schedule(conn, slug, actor, form.schedule())
         except queries.PollFrozen:
             message = _("Nothing was saved: since the first vote its opening is fixed, and since a draw its closing.")
             form.add_error(None, message)
@@ -83,17 +87,17 @@ def times(request: HttpRequest, manager: queries.Manager, slug: str) -> HttpResp
             form.add_error("closes_at", _("The poll would close before it opens."))
         else:
             messages.success(request, _("The times are saved."))
-            return see_other("manage", slug)
-    return render_poll(request, "polls/times.html", poll, {"form": form, "managed": managed})
+            return see_other("polls:manage", slug)
+    return render_poll(request, "polls/schedule.html", poll, {"form": form, "managed": managed})
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@for_managers
-def correct(request: HttpRequest, manager: queries.Manager, slug: str) -> HttpResponse:
-    """Choose a text, and mend a typo in it after the first vote; everybody is shown what it was before, and why."""
-    managed = _managed(slug, manager)
-    if not managed.voters:
-        return see_other("edit", slug)
+@for_poll_managers
+def correct(request: HttpRequest, actor: queries.Actor, slug: str) -> HttpResponse:
+    """Choose a text, and correct a typo in it after the first vote. Everyone is shown the old text and the reason."""
+    managed = _get_managed(slug, actor)
+    if not managed.voter_count:
+        return see_other("polls:edit", slug)
     texts = {"title": managed.poll.title, "description": managed.poll.description}
     texts |= {f"option-{option.id}": option.text for option in managed.options}
     what = request.GET.get("what", "")
@@ -106,8 +110,8 @@ def correct(request: HttpRequest, manager: queries.Manager, slug: str) -> HttpRe
     if form.is_valid():
         try:
             with pool().connection(autocommit=True) as conn:
-                queries.correct(
-                    conn, slug, manager, field=field, option_id=int(option_id or 0) or None, **form.cleaned_data
+                queries.correct_text(
+                    conn, slug, actor, field=field, option_id=int(option_id or 0) or None, **form.cleaned_data
                 )
         except queries.OptionsAlike:
             form.add_error("after", _("Another option looks like this."))
@@ -115,20 +119,20 @@ def correct(request: HttpRequest, manager: queries.Manager, slug: str) -> HttpRe
             form.add_error(None, _("Nothing was saved: the votes were taken back, so the poll can be edited again."))
         else:
             messages.success(request, _("The text is corrected."))
-            return see_other("manage", slug)
+            return see_other("polls:manage", slug)
     context: dict[str, object] = {"form": form, "before": texts[what], "managed": managed}
     return render_poll(request, "polls/correct.html", managed.poll, context)
 
 
 @require_safe
-@for_managers
-def preview(request: HttpRequest, manager: queries.Manager, slug: str) -> HttpResponse:
-    """The ballot as voters will see it."""
-    managed = _managed(slug, manager)
+@for_poll_managers
+def preview(request: HttpRequest, actor: queries.Actor, slug: str) -> HttpResponse:
+    """Show the ballot as voters will see it."""
+    managed = _get_managed(slug, actor)
     context: dict[str, object] = {"options": managed.options, "choice_rule": choice_rule(managed.poll)}
     return render_poll(request, "polls/preview.html", managed.poll, context)
 
 
-def _managed(slug: str, manager: queries.Manager) -> queries.Managed:
+def _get_managed(slug: str, actor: queries.Actor) -> queries.ManagedPoll:
     with pool().connection(autocommit=True) as conn:
-        return queries.get_managed(conn, slug, manager)
+        return queries.get_managed_poll(conn, slug, actor)

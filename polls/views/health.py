@@ -1,4 +1,4 @@
-"""For machines: is the process alive, can it serve, what does it do."""
+"""Health checks and metrics, for machines."""
 
 import time
 from ipaddress import ip_address, ip_network
@@ -9,8 +9,10 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from polls import metrics, processes, queries
-from polls.views.common import connector, pool
+from polls import queries
+from polls.database import connect, pool
+from polls.monitoring import processes
+from polls.monitoring.metrics import render_metrics
 
 CHECKOUT_SECONDS = 1.0
 
@@ -18,45 +20,47 @@ CHECKOUT_SECONDS = 1.0
 @never_cache
 @require_safe
 def healthz(request: HttpRequest) -> HttpResponse:
-    """Alive: a thread answers. The database is not asked, for a restart of this process would not mend it."""
+    """Alive: a thread answers. It sends no query, for restarting this process would not help the database."""
     return HttpResponse("ok\n", content_type="text/plain; charset=utf-8")
 
 
 @never_cache
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """Ready: a connection can be had within a second, and new ones can be made as well."""
+    """Ready: a connection becomes free within a second, and new ones can be made as well."""
     try:
         with pool().connection(timeout=CHECKOUT_SECONDS, autocommit=True):
             pass
-        if connector().failing:
-            # An idle connection answers, and the next one could not be made. Somebody has to try whether that still
-            # holds: the pool does so only when it needs one.
-            connector()(connect_timeout=1).close()
     except queries.UNAVAILABLE:
-        return _not_ready()
+        failure = pool().last_failure if pool().connecting_fails else None
+        return _not_ready(failure and time.monotonic() - failure.at_s)
+    if pool().connecting_fails:
+        # An idle connection works, and the last attempt to make another failed. The pool tries again only when it needs
+        # one, so this request does.
+        try:
+            connect("ready", connect_timeout=1).close()
+        except queries.UNAVAILABLE:
+            return _not_ready(0.0)
     return JsonResponse({"ready": True})
 
 
-def _not_ready() -> HttpResponse:
-    """Say no more than everybody may know: the pool's own words name files and hosts."""
-    connecting = connector()
-    if connecting.failing and connecting.last_error_s is not None:
-        reason = "new connections to the database fail"
-        age: float | None = round(time.monotonic() - connecting.last_error_s, 1)
-    else:
+def _not_ready(failed_seconds_ago: float | None) -> HttpResponse:
+    """Answer 503, with no more than the public may know: the messages of the pool name files and hosts."""
+    if failed_seconds_ago is None:
         reason, age = f"no connection became free within {CHECKOUT_SECONDS:g} s", None
+    else:
+        reason, age = "new connections to the database fail", round(failed_seconds_ago, 1)
     answer = {"ready": False, "reason": reason, "connect_failed_seconds_ago": age}
     return JsonResponse(answer, status=503)
 
 
 @never_cache
 @require_safe
-def prometheus(request: HttpRequest) -> HttpResponse:
-    """The metrics of all processes of this host, for METRICS_ALLOWED; for others there is nothing here."""
+def metrics(request: HttpRequest) -> HttpResponse:
+    """Send the metrics of all processes of this host to METRICS_ALLOWED, and 404 to others."""
     if not _is_allowed(request):
         raise Http404
-    text, content_type = metrics.render(
+    text, content_type = render_metrics(
         processes.read(Path(settings.POOL_STATE_DIR)), request.headers.get("Accept", "")
     )
     return HttpResponse(text, content_type=content_type)
@@ -64,7 +68,7 @@ def prometheus(request: HttpRequest) -> HttpResponse:
 
 def _is_allowed(request: HttpRequest) -> bool:
     if request.headers.get("X-Forwarded-For") or request.headers.get("Forwarded"):
-        return False  # came through a proxy, whose address says nothing about who asks
+        return False  # came through a proxy, whose address says nothing about the client
     try:
         address = ip_address(request.META.get("REMOTE_ADDR", ""))
     except ValueError:

@@ -1,4 +1,4 @@
-"""The invitations to a poll, for those who run it. Whoever else asks learns nothing."""
+"""The invitations to a poll, for its owner and staff."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -6,14 +6,22 @@ from typing import NamedTuple
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.text import Truncator
+from django.utils.translation import gettext, ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from polls import invites, queries, voters
-from polls.forms import InviteForm, SearchForm
-from polls.spreadsheets import csv_parts
-from polls.views.common import pool, see_other
-from polls.views.managers import for_managers
+from polls import invite_tokens, queries, voters
+from polls.csv_export import csv_parts
+from polls.database import pool
+from polls.forms.invites import InviteForm, Person, read_people
+from polls.forms.search import SearchForm
+from polls.invite_tokens import Link
+from polls.qr_codes import qr_element
+from polls.views.decorators import for_poll_managers
+from polls.views.pagination import Page
+from polls.views.responses import see_other
 
 INVITES_PER_PAGE = 100
 SLIPS_PER_SHEET = 200  # a QR code takes 5 ms
@@ -21,7 +29,7 @@ SHOWN_AT_ONCE = 100  # links, and lines of a preview
 
 
 class Slip(NamedTuple):
-    """One invitation to be cut out."""
+    """One invitation, to print and cut out."""
 
     label: str
     url: str
@@ -29,58 +37,52 @@ class Slip(NamedTuple):
 
 
 @require_safe
-@for_managers
-def invite_list(request: HttpRequest, manager: queries.Manager, slug: str) -> HttpResponse:
-    """Who is invited, and whether they have voted."""
+@for_poll_managers
+def invite_list(request: HttpRequest, actor: queries.Actor, slug: str) -> HttpResponse:
+    """Show who is invited, and whether they have voted."""
     form = SearchForm(request.GET)
     form.is_valid()
-    search, page = form.cleaned_data.get("q", ""), form.cleaned_data.get("page") or 1
+    search = form.cleaned_data.get("q", "")
+    page = Page(form.cleaned_data.get("page") or 1, INVITES_PER_PAGE, q=search)
     with pool().connection(autocommit=True) as conn:
-        # One more than is shown, to know whether there is a next page.
-        invited = queries.get_invites(
-            conn,
-            slug,
-            manager,
-            search=search,
-            limit=INVITES_PER_PAGE + 1,
-            offset=(page - 1) * INVITES_PER_PAGE,
-        )
-        shown = invited.invites[:INVITES_PER_PAGE]
-        keys = [voters.voter(slug, f"invite:{invite.id}") for invite in shown]
-        keys_of_votes = [key.named if invited.named else key.hidden for key in keys]
-        voted = queries.list_voters_among(conn, invited.poll_id, keys_of_votes)
+        invited = queries.get_invites(conn, slug, actor, search=search, limit=page.limit, offset=page.offset)
+        shown = page.cut(invited.invites)
+        keys = [voters.make_keys(slug, f"invite:{invite.id}") for invite in shown]
+        voter_keys = [key.named if invited.named else key.hidden for key in keys]
+        voted = queries.list_voters_among(conn, invited.poll_id, voter_keys)
     context = {
         "slug": slug,
         "poll": invited,
-        "rows": [(invite, key in voted) for invite, key in zip(shown, keys_of_votes, strict=True)],
+        "rows": [(invite, key in voted) for invite, key in zip(shown, voter_keys, strict=True)],
         "search": search,
         "query": request.GET.urlencode(),
-        "previous_page": page - 1,
-        "next_page": page + 1 if len(invited.invites) > INVITES_PER_PAGE else None,
+        "page": page,
     }
     return render(request, "polls/invites.html", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@for_managers
-def add(request: HttpRequest, manager: queries.Manager, slug: str) -> HttpResponse:
-    """Take a list, show what would be made of it, and make it: all of it, or nothing."""
-    invited = _all_invites(slug, manager)
+@for_poll_managers
+def invite_add(request: HttpRequest, actor: queries.Actor, slug: str) -> HttpResponse:
+    """Read a list, show the invitations that it would create, and create all of them or none."""
+    invited = _get_invites(slug, actor)
     if request.method != "POST":
-        return render(request, "polls/invites_add.html", {"slug": slug, "poll": invited, "form": InviteForm()})
-    form = InviteForm(request.POST, request.FILES)
+        return render(
+            request, "polls/invites_add.html", {"slug": slug, "poll": invited, "form": InviteForm(auto_id="%s")}
+        )
+    form = InviteForm(request.POST, request.FILES, auto_id="%s")
     if not form.is_valid():
         return render(request, "polls/invites_add.html", {"slug": slug, "poll": invited, "form": form})
     lines, key = form.cleaned_data["people"], form.cleaned_data["key"]
     if "create" in request.POST:
         try:
-            links = _made(slug, manager, key, lines, invited)
+            links = _make(slug, actor, key, lines, invited)
         except queries.InviteExists:
-            invited = _all_invites(slug, manager)  # somebody was faster, and perhaps it was this very form
-            links = _repeated(slug, key, lines, invited)
+            invited = _get_invites(slug, actor)  # another request was faster, perhaps with this same form
+            links = _made_before(slug, key, lines, invited)
         if links:
             return _links_page(request, slug, invited, key, links)
-    people = invites.read_people(lines, [invite.label for invite in invited.invites])
+    people = read_people(lines, [invite.label for invite in invited.invites])
     problems = [person for person in people if person.problem]
     context = {
         "slug": slug,
@@ -91,16 +93,16 @@ def add(request: HttpRequest, manager: queries.Manager, slug: str) -> HttpRespon
         "people": people,
         "shown": people[:SHOWN_AT_ONCE],
         "problems": problems,
-        "shown_problems": problems[:SHOWN_AT_ONCE],
+        "problem_texts": _problem_texts(problems),
     }
     return render(request, "polls/invites_add.html", context)
 
 
 @require_POST
-@for_managers
-def links_csv(request: HttpRequest, manager: queries.Manager, slug: str) -> HttpResponse:
-    """The links of the batch whose key is sent, for a mail merge."""
-    links = _links_of(slug, request.POST.get("key", ""), _all_invites(slug, manager))
+@for_poll_managers
+def invite_links_csv(request: HttpRequest, actor: queries.Actor, slug: str) -> HttpResponse:
+    """Send the links of the batch with this key, for a mail merge."""
+    links = _links_of(slug, request.POST.get("key", ""), _get_invites(slug, actor))
     rows = [("name", "link"), *((link.label, _url(request, link)) for link in links)]
     return HttpResponse(
         b"".join(csv_parts(rows)),
@@ -110,10 +112,10 @@ def links_csv(request: HttpRequest, manager: queries.Manager, slug: str) -> Http
 
 
 @require_POST
-@for_managers
-def slips(request: HttpRequest, manager: queries.Manager, slug: str) -> HttpResponse:
-    """A sheet of slips to print and cut, of the batch whose key is sent."""
-    invited = _all_invites(slug, manager)
+@for_poll_managers
+def invite_slips(request: HttpRequest, actor: queries.Actor, slug: str) -> HttpResponse:
+    """Show a sheet of slips to print and cut, for the batch with this key."""
+    invited = _get_invites(slug, actor)
     links = _links_of(slug, request.POST.get("key", ""), invited)
     first = request.POST.get("first", "")
     start = int(first) - 1 if first.isdecimal() and first.isascii() and 0 < len(first) < 10 else 0
@@ -121,64 +123,84 @@ def slips(request: HttpRequest, manager: queries.Manager, slug: str) -> HttpResp
 
 
 @require_POST
-@for_managers
-def revoke(request: HttpRequest, manager: queries.Manager, slug: str, invite_id: int) -> HttpResponse:
-    """Make a link worthless."""
+@for_poll_managers
+def invite_revoke(request: HttpRequest, actor: queries.Actor, slug: str, invite_id: int) -> HttpResponse:
+    """Revoke an invitation, so that its link stops working."""
     with pool().connection(autocommit=True) as conn:
-        queries.revoke_invite(conn, slug, manager, invite_id)
-    return see_other(f"{reverse('invites', args=[slug])}?{request.GET.urlencode()}#invite-{invite_id}")
+        queries.revoke_invite(conn, slug, actor, invite_id)
+    return see_other(f"{reverse('polls:invite_list', args=[slug])}?{request.GET.urlencode()}#invite-{invite_id}")
 
 
 @require_POST
-@for_managers
-def reissue(request: HttpRequest, manager: queries.Manager, slug: str, invite_id: int) -> HttpResponse:
-    """Replace a link, and show the new one: this once."""
-    token = invites.new_token()
+@for_poll_managers
+def invite_reissue(request: HttpRequest, actor: queries.Actor, slug: str, invite_id: int) -> HttpResponse:
+    """Replace a link, and show the new one, once."""
+    token = invite_tokens.new_token()
     with pool().connection(autocommit=True) as conn:
-        label = queries.reissue_invite(conn, slug, manager, invite_id, invites.hash_of(token))
-        invited = queries.get_invites(conn, slug, manager, limit=0)
-    return _slips_page(request, slug, invited, [invites.Link(label, token)], reissued=True)
+        label = queries.reissue_invite(conn, slug, actor, invite_id, invite_tokens.hash_of(token))
+        invited = queries.get_invites(conn, slug, actor, limit=0)
+    return _slips_page(request, slug, invited, [Link(label, token)], reissued=True)
 
 
-def _all_invites(slug: str, manager: queries.Manager) -> queries.Invites:
+def _problem_texts(problems: Sequence[Person]) -> list[SafeString]:
+    """Return a sentence for each of the first lines with a problem, and how many there are in all."""
+    texts = []
+    for person in problems[:SHOWN_AT_ONCE]:
+        label = Truncator(person.label).chars(60)
+        text = (
+            gettext("Line %(line)s, “<bdi>%(label)s</bdi>”, %(problem)s.")
+            if label
+            else gettext("Line %(line)s %(problem)s.")
+        )
+        texts.append(_format(text, line=person.line, label=label, problem=person.problem))
+    if len(problems) > SHOWN_AT_ONCE:
+        text = ngettext("… %(lines)s line in all.", "… %(lines)s lines in all.", len(problems))
+        texts.append(_format(text, lines=len(problems)))
+    return texts
+
+
+def _format(text: str, **values: int | str) -> SafeString:
+    """Return a translated text with its values escaped."""
+    return mark_safe(text % {name: escape(value) for name, value in values.items()})
+
+
+def _get_invites(slug: str, actor: queries.Actor) -> queries.Invites:
     with pool().connection(autocommit=True) as conn:
-        return queries.get_invites(conn, slug, manager)
+        return queries.get_invites(conn, slug, actor)
 
 
-def _made(
-    slug: str, manager: queries.Manager, key: str, lines: Sequence[str], invited: queries.Invites
-) -> list[invites.Link]:
-    """Return the links of the people on the list, made now or by an earlier click; of nobody if a line is wrong."""
-    if repeated := _repeated(slug, key, lines, invited):
-        return repeated
-    people = invites.read_people(lines, [invite.label for invite in invited.invites])
+def _make(slug: str, actor: queries.Actor, key: str, lines: Sequence[str], invited: queries.Invites) -> list[Link]:
+    """Return the links of the people on the list, made now or by an earlier click; none if a line is wrong."""
+    if made := _made_before(slug, key, lines, invited):
+        return made
+    people = read_people(lines, [invite.label for invite in invited.invites])
     if any(person.problem for person in people):
         return []
-    links = [invites.Link(person.label, invites.token_of(key, slug, person.label)) for person in people]
+    links = [Link(person.label, invite_tokens.token_of(key, slug, person.label)) for person in people]
     with pool().connection(autocommit=True) as conn:
-        queries.make_invites(conn, slug, manager, [(link.label, invites.hash_of(link.token)) for link in links])
+        queries.make_invites(conn, slug, actor, [(link.label, invite_tokens.hash_of(link.token)) for link in links])
     return links
 
 
-def _repeated(slug: str, key: str, lines: Sequence[str], invited: queries.Invites) -> list[invites.Link]:
-    """Return the links of the people on the list if all of them were made with this key before."""
+def _made_before(slug: str, key: str, lines: Sequence[str], invited: queries.Invites) -> list[Link]:
+    """Return the links of the people on the list, if all of them were made with this key before."""
     links = {link.label: link for link in _links_of(slug, key, invited)}
-    people = invites.read_people(lines, ())
+    people = read_people(lines, ())
     return [links[person.label] for person in people] if all(person.label in links for person in people) else []
 
 
-def _links_of(slug: str, key: str, invited: queries.Invites) -> list[invites.Link]:
-    """Return the links that were made with this key and are still good."""
+def _links_of(slug: str, key: str, invited: queries.Invites) -> list[Link]:
+    """Return the links that were made with this key and still work."""
     links = [
-        (invite, invites.Link(invite.label, invites.token_of(key, slug, invite.label)))
+        (invite, Link(invite.label, invite_tokens.token_of(key, slug, invite.label)))
         for invite in invited.invites
         if invite.revoked_at is None
     ]
-    return [link for invite, link in links if invites.hash_of(link.token) == invite.token_hash]
+    return [link for invite, link in links if invite_tokens.hash_of(link.token) == invite.token_hash]
 
 
 def _links_page(
-    request: HttpRequest, slug: str, invited: queries.Invites, key: str, links: Sequence[invites.Link]
+    request: HttpRequest, slug: str, invited: queries.Invites, key: str, links: Sequence[Link]
 ) -> HttpResponse:
     sheets = [
         (first, min(first + SLIPS_PER_SHEET - 1, len(links))) for first in range(1, len(links) + 1, SLIPS_PER_SHEET)
@@ -198,19 +220,19 @@ def _slips_page(
     request: HttpRequest,
     slug: str,
     invited: queries.Invites,
-    links: Sequence[invites.Link],
+    links: Sequence[Link],
     *,
     reissued: bool = False,
 ) -> HttpResponse:
     made = []
     for link in links:
         url = _url(request, link)
-        # Nothing that somebody wrote is in it: an address becomes black and white squares.
-        made.append(Slip(link.label, url, mark_safe(invites.qr_code(url))))
+        # Safe: the SVG holds squares, and no text.
+        made.append(Slip(link.label, url, mark_safe(qr_element(url))))
     return render(
         request, "polls/invites_slips.html", {"slug": slug, "poll": invited, "slips": made, "reissued": reissued}
     )
 
 
-def _url(request: HttpRequest, link: invites.Link) -> str:
-    return request.build_absolute_uri(reverse("invite-link", args=[link.token]))
+def _url(request: HttpRequest, link: Link) -> str:
+    return request.build_absolute_uri(reverse("polls:invite_link", args=[link.token]))

@@ -1,4 +1,4 @@
-"""The language of the pages, where the browser's own is not the wanted one."""
+"""Choosing a language other than the browser's."""
 
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
@@ -10,8 +10,8 @@ from django.views.decorators.http import require_safe
 
 @never_cache
 @require_safe
-def choose(request: HttpRequest, code: str) -> HttpResponse:
-    """Keep a language in a cookie, and go back to where one was."""
+def language(request: HttpRequest, code: str) -> HttpResponse:
+    """Store a language in a cookie, and go back to the page before."""
     if code not in dict(settings.LANGUAGES):
         raise Http404
     target = request.GET.get("next", "")

@@ -1,4 +1,4 @@
-"""The part of a results page that refreshes by itself: the same for all who may see the results."""
+"""The live part of a results page, which refreshes by itself and is the same for every viewer of the results."""
 
 from datetime import datetime
 from typing import NamedTuple, cast
@@ -13,22 +13,24 @@ from django.utils.translation import get_language
 
 from polls import queries
 from polls.charts import LETTERS, bars, pie
-from polls.shares import shares
-from polls.views.common import pool, when_visible, zone_of
+from polls.database import pool
+from polls.percentages import percentages
+from polls.views.poll_texts import when_visible
+from polls.views.responses import zone_of
 
 KEPT_SECONDS = 60
 MOST_OPTIONS_KEPT = 100
 
 
 class Row(NamedTuple):
-    """An option in the table: its share as shown, and its letter in the pie."""
+    """An option in the table: its percentage as shown, and its letter in the pie."""
 
     option: queries.OptionResult
     share: float
     letter: str
 
 
-class Busiest(NamedTuple):
+class BusiestStep(NamedTuple):
     """The step in which most votes were cast."""
 
     votes: int
@@ -36,26 +38,27 @@ class Busiest(NamedTuple):
     end: datetime
 
 
-class Live:
-    """What is shown of the results to whoever asked for them, as a part of a page.
+class LiveResults:
+    """The results as a part of a page.
 
-    A thousand watchers ask again and again: what they are shown is rendered once in a process, and its ETag is known
-    from the answer of the database. Hidden votes are in neither, and nothing of the viewer is.
+    A thousand watchers ask again and again: each process renders what they see once, and knows its ETag from the answer
+    of the database. Neither holds hidden votes, nor anything about the viewer.
     """
 
-    def __init__(self, outcome: queries.Results, *, charts: bool = False, longest: int = 60) -> None:
-        self.outcome = outcome._replace(choices=None, voter=None)
+    def __init__(self, results: queries.Results, *, charts: bool = False, longest: int = 60) -> None:
+        self.results = results._replace(choices=None, voter_key=None)
         self.charts = charts
         self.longest = longest  # seconds between two refreshes
-        # Who may never see the results has nothing to wait for.
-        self.goes_on = outcome.poll.state == "open" and (outcome.visible or outcome.poll.results != "owner")
-        shown = repr((get_language(), charts, longest, self.outcome))
-        # With a key: owner_id and the like cannot be guessed from it.
+        # A viewer who will never see the results has nothing to wait for.
+        poll = results.poll
+        self.goes_on = poll.is_open and (results.visible or not poll.shows_results_to_owner_only)
+        shown = repr((get_language(), charts, longest, self.results))
+        # Keyed, so that owner_id and the like cannot be guessed from it.
         self.digest = salted_hmac("polls.live", shown, algorithm="sha256").hexdigest()[:32]
         self.etag = f'"{self.digest}"'
 
     def response(self, request: HttpRequest) -> HttpResponse:
-        """Answer with the part alone, or with 304 where the browser has it."""
+        """Answer with the part alone, or with 304 where the browser has it already."""
         response = get_conditional_response(request, etag=self.etag)
         if response is None:
             response = HttpResponse(self.html())
@@ -63,18 +66,18 @@ class Live:
         return response
 
     def html(self) -> str:
-        """Return the part, which may have been rendered up to a minute ago."""
-        if len(self.outcome.options) > MOST_OPTIONS_KEPT:
+        """Return the part, rendered at most a minute ago."""
+        if len(self.results.options) > MOST_OPTIONS_KEPT:
             return self._render()
         return cast("str", cache.get_or_set(f"live/{self.digest}", self._render, KEPT_SECONDS))
 
     def _render(self) -> str:
         context = self._context()
-        with timezone.override(zone_of(self.outcome.poll)):
-            return render_to_string("polls/live.html", context)
+        with timezone.override(zone_of(self.results.poll)):
+            return render_to_string("polls/_live_results.html", context)
 
     def _context(self) -> dict[str, object]:
-        poll, visible, voters, options, *_ = self.outcome
+        poll, visible, voter_count, options, *_ = self.results
         votes = [option.votes for option in options]
         most = max(votes, default=0)
         one_choice_of_few = poll.max_choices == 1 and 2 <= len(options) <= len(LETTERS)
@@ -85,32 +88,32 @@ class Live:
             "visible": visible,
             "when_visible": when_visible(poll),
             "now": timezone.now(),
-            "voters": voters,
+            "voter_count": voter_count,
             "rows": [
                 Row(option, share, LETTERS[place : place + 1])
-                for place, (option, share) in enumerate(zip(options, shares(votes, voters), strict=True))
+                for place, (option, share) in enumerate(zip(options, percentages(votes, voter_count), strict=True))
             ],
             "leaders": [option.text for option in options if option.votes == most and most],
             "most": most,
             "pie": pie(votes) if one_choice_of_few else [],
         }
-        if self.charts and (pace := self._pace()):
-            place = pace.counts.index(max(pace.counts))
-            start = pace.start + place * pace.step
-            context["pace"] = pace
-            context["pace_bars"] = bars(pace.counts)
-            context["busiest"] = Busiest(pace.counts[place], start, min(start + pace.step, pace.end))
+        if self.charts and (timeline := self._timeline()):
+            place = timeline.counts.index(max(timeline.counts))
+            start = timeline.start + place * timeline.step
+            context["timeline"] = timeline
+            context["timeline_bars"] = bars(timeline.counts)
+            context["busiest"] = BusiestStep(timeline.counts[place], start, min(start + timeline.step, timeline.end))
         return context
 
-    def _pace(self) -> queries.Pace | None:
-        """Return the votes over time, counted once a minute: the one thing here that reads all votes."""
-        if not self.outcome.visible:
+    def _timeline(self) -> queries.Timeline | None:
+        """Return the votes over time, counted at most once a minute, because that reads every vote."""
+        if not self.results.visible:
             return None
 
-        def count() -> queries.Pace | None:
+        def count() -> queries.Timeline | None:
             with pool().connection(autocommit=True) as conn:
-                return queries.get_pace(conn, self.outcome, timezone.now())
+                return queries.get_timeline(conn, self.results, timezone.now())
 
-        poll = self.outcome.poll
-        pace: queries.Pace | None = cache.get_or_set(f"pace/{poll.id}/{poll.state}", count, KEPT_SECONDS)
-        return pace
+        poll = self.results.poll
+        timeline: queries.Timeline | None = cache.get_or_set(f"timeline/{poll.id}/{poll.state}", count, KEPT_SECONDS)
+        return timeline

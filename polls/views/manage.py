@@ -1,4 +1,4 @@
-"""Running a poll: one page that says where it stands, and what can be done next."""
+"""Managing a poll: its page for the owner and staff, and its changes of state."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -10,103 +10,105 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from polls import queries, trail
-from polls.views.ballot import choice_rule
-from polls.views.common import pool, render_poll, see_other, when_visible, zone_of
-from polls.views.managers import for_managers
+from polls import queries
+from polls.database import pool
+from polls.event_texts import describe_events
+from polls.views.decorators import for_poll_managers
+from polls.views.poll_texts import choice_rule, when_visible
+from polls.views.responses import render_poll, see_other, zone_of
 
 EVENTS_SHOWN = 50
-VOTES_READ_AT_ONCE = 100_000  # for the busiest minute: it reads every vote
+MOST_VOTES_READ = 100_000  # for the busiest minute, unless it is asked for: it reads every vote
 FEWEST_IN_A_BURST = 20
 BURST = 10  # times the average
 
 
-class Action(NamedTuple):
-    """Something that one button does: by which query, what is said then, and what if the poll's state forbids it."""
+class StateChange(NamedTuple):
+    """A change of state: its query, and the messages when it is done and when the state forbids it."""
 
-    query: Callable[[Any, str, queries.Manager], bool]
+    query: Callable[[Any, str, queries.Actor], bool]
     done: Any
-    otherwise: Any
+    refused: Any
 
 
-ACTIONS = {
-    "open": Action(
+STATE_CHANGES = {
+    "open": StateChange(
         queries.open_poll,
         _("The poll is open."),
         _("Only drafts and scheduled polls with enough options can be opened."),
     ),
-    "close": Action(queries.close_poll, _("The poll is closed."), _("Only an open poll can be closed.")),
-    "archive": Action(queries.archive_poll, _("The poll is archived."), _("Only a closed poll can be archived.")),
-    "unarchive": Action(
+    "close": StateChange(queries.close_poll, _("The poll is closed."), _("Only an open poll can be closed.")),
+    "archive": StateChange(queries.archive_poll, _("The poll is archived."), _("Only a closed poll can be archived.")),
+    "unarchive": StateChange(
         queries.unarchive_poll, _("The poll is out of the archive."), _("The poll is not in the archive.")
     ),
 }
 
 
 @require_safe
-@for_managers
-def manage(request: HttpRequest, manager: queries.Manager, slug: str) -> HttpResponse:
-    """Where a poll stands, its link, every next action, and what was done to it so far."""
+@for_poll_managers
+def manage(request: HttpRequest, actor: queries.Actor, slug: str) -> HttpResponse:
+    """Show the state of a poll, its link, what can be done next, and its history."""
     with pool().connection(autocommit=True) as conn:
-        managed = queries.get_managed(conn, slug, manager)
+        managed = queries.get_managed_poll(conn, slug, actor)
         events = queries.list_events(conn, managed.poll.id, limit=EVENTS_SHOWN + 1)
-        look = managed.voters <= VOTES_READ_AT_ONCE or "pace" in request.GET
-        busiest = queries.get_busiest_minute(conn, managed.poll.id) if look else None
+        reads_votes = managed.voter_count <= MOST_VOTES_READ or "pace" in request.GET
+        busiest = queries.get_busiest_minute(conn, managed.poll.id) if reads_votes else None
     with timezone.override(zone_of(managed.poll)):
-        told = trail.tell(events[:EVENTS_SHOWN])
+        event_texts = describe_events(events[:EVENTS_SHOWN])
     context: dict[str, object] = {
         "managed": managed,
         "choice_rule": choice_rule(managed.poll),
         "when_visible": when_visible(managed.poll),
         "burst": busiest if busiest and is_burst(busiest) else None,
-        "unread": not look,
-        "trail": told,
-        "more_trail": len(events) > EVENTS_SHOWN,
+        "unread": not reads_votes,
+        "events": event_texts,
+        "has_more_events": len(events) > EVENTS_SHOWN,
     }
     return render_poll(request, "polls/manage.html", managed.poll, context)
 
 
-def is_burst(busiest: queries.Busiest) -> bool:
-    """Tell whether a minute stands out: a fifth of a class that votes together does not, nor does a poll of minutes."""
+def is_burst(busiest: queries.BusiestMinute) -> bool:
+    """Whether a minute is suspicious. A class that votes together is not, nor is a poll that lasted minutes."""
     average = busiest.votes / busiest.minutes
     return busiest.votes_then >= FEWEST_IN_A_BURST and busiest.votes_then >= BURST * average
 
 
 @require_POST
-@for_managers
-def act(request: HttpRequest, manager: queries.Manager, slug: str, action: str) -> HttpResponse:
+@for_poll_managers
+def change_state(request: HttpRequest, actor: queries.Actor, slug: str, action: str) -> HttpResponse:
     """Open, close, archive or unarchive a poll, now."""
-    if action not in ACTIONS:
+    if action not in STATE_CHANGES:
         raise Http404
-    query, done, otherwise = ACTIONS[action]
+    query, done, refused = STATE_CHANGES[action]
     try:
         with pool().connection(autocommit=True) as conn:
-            changed = query(conn, slug, manager)
+            changed = query(conn, slug, actor)
     except queries.WrongWindow:
         messages.error(request, _("Its closing time is over: set another one, and the poll can open."))
-        return see_other("times", slug)
+        return see_other("polls:schedule", slug)
     if changed:
         messages.success(request, done)
     else:
-        messages.error(request, otherwise)
-    return see_other("manage", slug)
+        messages.error(request, refused)
+    return see_other("polls:manage", slug)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@for_managers
-def delete(request: HttpRequest, manager: queries.Manager, slug: str) -> HttpResponse:
-    """Ask, and then delete a poll that has no votes."""
+@for_poll_managers
+def delete(request: HttpRequest, actor: queries.Actor, slug: str) -> HttpResponse:
+    """Ask for confirmation, then delete a poll that has no votes."""
     with pool().connection(autocommit=True) as conn:
-        managed = queries.get_managed(conn, slug, manager)
+        managed = queries.get_managed_poll(conn, slug, actor)
         if request.method == "POST":
             try:
-                queries.delete_poll(conn, slug, manager)
+                queries.delete_poll(conn, slug, actor)
             except queries.PollFrozen:
                 messages.error(request, _("The poll has votes: it can be archived, and not deleted."))
-                return see_other("manage", slug)
+                return see_other("polls:manage", slug)
     if request.method == "POST":
         messages.success(request, _("The poll is deleted."))
-        return see_other("my-polls")
-    if managed.voters:
-        return see_other("manage", slug)
+        return see_other("polls:my_polls")
+    if managed.voter_count:
+        return see_other("polls:manage", slug)
     return render(request, "polls/delete.html", {"poll": managed.poll})

@@ -1,4 +1,4 @@
-"""Results: pages, JSON and CSV, all through one gate."""
+"""Results as pages, JSON and CSV, all behind one gate."""
 
 from collections.abc import Sequence
 
@@ -11,46 +11,49 @@ from django.views.decorators.clickjacking import xframe_options_exempt
 from django.views.decorators.http import require_safe
 
 from polls import queries
-from polls.spreadsheets import csv_parts
-from polls.views.common import choices_are_secret, pool, render_poll, texts_of, viewer_of, when_visible
-from polls.views.live import Live
+from polls.csv_export import csv_parts
+from polls.database import pool
+from polls.views.live import LiveResults
+from polls.views.poll_texts import chosen_texts, when_visible
+from polls.views.responses import render_poll
+from polls.views.viewers import choices_are_secret, viewer_of
 
 
 @never_cache
 @require_safe
 def results(request: HttpRequest, slug: str) -> HttpResponse:
-    """Show the counts, as far as this viewer may see them, and what the viewer chose."""
+    """Show the counts, as far as this viewer may see them, and what the viewer has chosen."""
     outcome = _results(request, slug)
-    return _page(request, "polls/results.html", outcome, Live(outcome, charts=True))
+    return _page(request, "polls/results.html", outcome, LiveResults(outcome, charts=True))
 
 
 @never_cache
 @require_safe
 def wall(request: HttpRequest, slug: str) -> HttpResponse:
-    """The results for a big screen: what everybody may see, whoever switched it on."""
+    """Show the results on a big screen: what the public may see, even to the owner."""
     outcome = _results_for(slug)
-    return _page(request, "polls/wall.html", outcome, Live(outcome, longest=10))
+    return _page(request, "polls/wall.html", outcome, LiveResults(outcome, longest=10))
 
 
 @never_cache
 @xframe_options_exempt
-@csp_replace({"frame-ancestors": ["*"]})  # type: ignore[arg-type]  # its types know no arguments of views
+@csp_replace({"frame-ancestors": ["*"]})  # type: ignore[arg-type]  # its types do not allow views with arguments
 @require_safe
 def embed(request: HttpRequest, slug: str) -> HttpResponse:
-    """The results inside a page of somebody else's: what everybody may see. No cookie says who asks."""
+    """Show the results inside a page of another site: what the public may see. No cookie identifies the viewer."""
     outcome = _results_for(slug)
-    return _page(request, "polls/embed.html", outcome, Live(outcome))
+    return _page(request, "polls/embed.html", outcome, LiveResults(outcome))
 
 
-def _page(request: HttpRequest, template: str, outcome: queries.Results, live: Live) -> HttpResponse:
-    if "live" in request.GET:  # live.js asks for what may have changed
+def _page(request: HttpRequest, template: str, outcome: queries.Results, live: LiveResults) -> HttpResponse:
+    if "live" in request.GET:  # live.js asks for the live part
         return live.response(request)
     context = {
         "live": live,
         "live_html": mark_safe(live.html()),  # a template's output
         "visible": outcome.visible,
-        "chosen": texts_of(outcome.options, outcome.choices),
-        "seal": outcome.seal,
+        "chosen": chosen_texts(outcome.options, outcome.choices),
+        "verification": outcome.verification,
         "now": timezone.now(),
     }
     return render_poll(request, template, outcome.poll, context)
@@ -59,7 +62,7 @@ def _page(request: HttpRequest, template: str, outcome: queries.Results, live: L
 @never_cache
 @require_safe
 def results_json(request: HttpRequest, slug: str) -> HttpResponse:
-    """The counts for programs; 403 where this viewer may not see them."""
+    """Send the counts for programs, or 403 where this viewer may not see them."""
     outcome = _results(request, slug)
     if not outcome.visible:
         return JsonResponse({"error": when_visible(outcome.poll)}, status=403)
@@ -68,7 +71,7 @@ def results_json(request: HttpRequest, slug: str) -> HttpResponse:
             "slug": outcome.poll.slug,
             "title": outcome.poll.title,
             "state": outcome.poll.state,
-            "voters": outcome.voters,
+            "voters": outcome.voter_count,
             "options": [option._asdict() for option in outcome.options],
         }
     )
@@ -77,7 +80,7 @@ def results_json(request: HttpRequest, slug: str) -> HttpResponse:
 @never_cache
 @require_safe
 def results_csv(request: HttpRequest, slug: str) -> HttpResponse:
-    """The counts for spreadsheets; 403 where this viewer may not see them."""
+    """Send the counts for spreadsheets, or 403 where this viewer may not see them."""
     outcome = _results(request, slug)
     if not outcome.visible:
         return HttpResponse(when_visible(outcome.poll), status=403, content_type="text/plain; charset=utf-8")
@@ -92,16 +95,16 @@ def results_csv(request: HttpRequest, slug: str) -> HttpResponse:
 
 def _results(request: HttpRequest, slug: str) -> queries.Results:
     viewer = viewer_of(request, slug)
-    outcome = _results_for(slug, voters=viewer.keys, viewer_id=viewer.user_id)
+    outcome = _results_for(slug, voter_keys=viewer.voter_keys, viewer_id=viewer.user_id)
     return outcome._replace(choices=None) if choices_are_secret(outcome.poll, viewer) else outcome
 
 
-def _results_for(slug: str, *, voters: Sequence[str] = (), viewer_id: int | None = None) -> queries.Results:
+def _results_for(slug: str, *, voter_keys: Sequence[str] = (), viewer_id: int | None = None) -> queries.Results:
     try:
         with pool().connection(autocommit=True) as conn:
-            outcome = queries.get_results(conn, slug, voters=voters, viewer_id=viewer_id)
+            outcome = queries.get_results(conn, slug, voter_keys=voter_keys, viewer_id=viewer_id)
     except queries.PollNotFound:
         raise Http404 from None
-    if outcome.poll.state == "draft":
+    if outcome.poll.is_draft:
         raise Http404
     return outcome

@@ -5,7 +5,7 @@ import json
 import pytest
 from django.core.management import CommandError, call_command
 
-from polls import seeding
+from polls import sample_data
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_interrupted_poll_leaves_nothing_behind(conn, sql):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        seeding.sow(conn, seeding.make_seed(0, None, 5000, 1), interrupt)
+        sample_data.create_sample(conn, sample_data.make_sample(0, None, 5000, 1), interrupt)
     conn.rollback()
     assert sql("SELECT id FROM polls_poll") == sql("SELECT id FROM polls_vote") == []
 

@@ -5,7 +5,7 @@ import json
 import pytest
 from django.core.management import CommandError, call_command
 
-from polls import queries, verifying
+from polls import audit, queries
 
 # As long as a hash, and no hash of anything.
 OTHER_HASH = "repeat('ab', 32)"
@@ -244,7 +244,7 @@ def test_tampering_with_a_draw_among_everybody_is_named(drawn_poll_among_all, ta
 def test_content_hash_that_the_database_computes_otherwise_is_named(drawn_poll, capsys, monkeypatch):
     get_content = queries.get_content
     monkeypatch.setattr(
-        verifying.queries,
+        audit.queries,
         "get_content",
         lambda conn, poll_id: get_content(conn, poll_id)._replace(content_hash="ab"),
     )

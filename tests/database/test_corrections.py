@@ -9,7 +9,7 @@ def test_content_hash_is_what_python_computes_from_what_was_asked(conn, make_pol
     import json
 
     poll = make_poll(title='Tea "or" coffee?\n', description="Ünïcode\t☕", max_choices=2)
-    seal = queries.get_poll(conn, poll.slug).seal
+    seal = queries.get_poll(conn, poll.slug).verification
     asked = ['Tea "or" coffee?\n', "Ünïcode\t☕", "link", False, False, 1, 2, "", "Option 1", "Option 2", "Option 3"]
     text = json.dumps(asked, ensure_ascii=False)
     assert seal.content_hash == hashlib.sha256(text.encode()).hexdigest()
@@ -18,7 +18,7 @@ def test_content_hash_is_what_python_computes_from_what_was_asked(conn, make_pol
 def test_correction_shows_and_keeps_the_hash(client, conn, make_poll, vote, sql):
     poll = make_poll(title="Tee?")
     vote(poll, "ann", poll.options[:1])
-    before = queries.get_poll(conn, poll.slug).seal.content_hash
+    before = queries.get_poll(conn, poll.slug).verification.content_hash
     sql("INSERT INTO polls_correction (poll_id, field, after, reason) VALUES (%s, 'title', 'Tea?', 'typo')", poll.id)
     sql(
         "INSERT INTO polls_correction (poll_id, field, option_id, after, reason) "
@@ -26,8 +26,12 @@ def test_correction_shows_and_keeps_the_hash(client, conn, make_poll, vote, sql)
         *(poll.id, poll.options[0]),
     )
     ballot = queries.get_poll(conn, poll.slug)
-    assert (ballot.poll.title, ballot.options[0].text, ballot.seal.content_hash) == ("Tea?", "First option", before)
-    assert ballot.seal.corrections == [("Tee?", "Tea?", "typo"), ("Option 1", "First option", "clearer")]
+    assert (ballot.poll.title, ballot.options[0].text, ballot.verification.content_hash) == (
+        "Tea?",
+        "First option",
+        before,
+    )
+    assert ballot.verification.corrections == [("Tee?", "Tea?", "typo"), ("Option 1", "First option", "clearer")]
     page = text_of(client.get(f"/polls/{poll.slug}/"))
     assert "<del><bdi>Tee?</bdi></del> <ins><bdi>Tea?</bdi></ins>: <bdi>typo</bdi>" in page
     assert before in page

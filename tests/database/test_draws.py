@@ -25,7 +25,7 @@ def test_nothing_is_frozen_nor_drawn_before_closing(conn, make_poll, vote, sql, 
 def test_nobody_is_not_drawn(conn, closed_poll):
     poll, other = closed_poll(), closed_poll()
     for option in (poll.options[2], other.options[0], 2**62):
-        with pytest.raises(queries.NobodyToDraw):
+        with pytest.raises(queries.NoEntries):
             queries.freeze_entries(conn, poll.id, option, actor="test")
         with pytest.raises(queries.EntriesNotFrozen):
             queries.draw_winner(conn, poll.id, option, number=1, actor="test")

@@ -97,7 +97,7 @@ def test_nothing_is_frozen_nor_drawn_among_all_before_closing(conn, make_poll, v
 
 def test_nobody_who_voted_is_not_drawn(conn, closed_poll_for_all):
     poll = closed_poll_for_all(0)
-    with pytest.raises(queries.NobodyToDraw, match="Nobody has voted"):
+    with pytest.raises(queries.NoEntries, match="Nobody has voted"):
         queries.freeze_entries(conn, poll.id, None, actor="test")
 
 

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from polls import invites, queries
+from polls import invite_tokens, queries
 from tests.support.invitations import MANAGER, cast, invite
 from tests.support.rows import votes
 
@@ -50,7 +50,9 @@ def test_invitation_is_worth_nothing_in_another_poll(conn, poll, make_invited_po
     [token] = invite(conn, poll, "Ann")
     [(invite_id,)] = sql("SELECT id FROM polls_invite")
     with pytest.raises(queries.NotEntitled):
-        queries.cast_invited_vote(conn, other.slug, invite_id, invites.hash_of(token), "n", "h", other.options[:1])
+        queries.cast_invited_vote(
+            conn, other.slug, invite_id, invite_tokens.hash_of(token), "n", "h", other.options[:1]
+        )
     assert votes(sql) == 0
 
 
@@ -65,7 +67,7 @@ def test_vote_races_the_end_of_its_link(connections_to_test_database, conn, poll
     with ThreadPoolExecutor(2) as threads:
         for token, invite_id in zip(tokens, ids, strict=True):
             start = threading.Barrier(2)
-            token_hash = invites.hash_of(token)
+            token_hash = invite_tokens.hash_of(token)
 
             def vote(invite_id=invite_id, token_hash=token_hash, start=start):
                 start.wait()

@@ -6,17 +6,17 @@ import pytest
 
 from polls import queries
 
-DESIGN = queries.Design("Mine", "", ["A", "B"], "link", True, True, True, 1, 2, "owner", True, "")
+DESIGN = queries.PollDetails("Mine", "", ["A", "B"], "link", True, True, True, 1, 2, "owner", True, "")
 
 
 @pytest.mark.parametrize(
     ("query", "arguments"),
     [
-        ("get_managed", {}),
-        ("edit_poll", {"design": DESIGN}),
-        ("edit_audience_of_results", {"results": "owner", "listed": True}),
-        ("set_times", {"times": queries.Times("draft", None, None, "")}),
-        ("correct", {"field": "title", "option_id": None, "after": "Mine", "reason": "mine"}),
+        ("get_managed_poll", {}),
+        ("edit_poll", {"details": DESIGN}),
+        ("edit_visibility", {"results": "owner", "listed": True}),
+        ("set_schedule", {"schedule": queries.Schedule("draft", None, None, "")}),
+        ("correct_text", {"field": "title", "option_id": None, "after": "Mine", "reason": "mine"}),
         ("open_poll", {}),
         ("close_poll", {}),
         ("archive_poll", {}),
@@ -29,14 +29,14 @@ def test_data_layer_lets_nobody_else_manage_a_poll(conn, own_poll, users, sql, q
     poll = own_poll()
     before = sql("SELECT * FROM polls_poll"), sql("SELECT * FROM polls_option"), sql("SELECT * FROM polls_event")
     with pytest.raises(queries.PollNotFound):
-        getattr(queries, query)(conn, poll.slug, queries.Manager(users["stranger"].pk, False, "stranger"), **arguments)
+        getattr(queries, query)(conn, poll.slug, queries.Actor(users["stranger"].pk, False, "stranger"), **arguments)
     after = sql("SELECT * FROM polls_poll"), sql("SELECT * FROM polls_option"), sql("SELECT * FROM polls_event")
     assert after == before
 
 
 def test_votes_and_edits_at_once_do_not_deadlock(conn, own_poll, connections_to_test_database):
     """Without the lock that EDIT_POLL takes first, one round in four ended in a deadlock."""
-    manager = queries.Manager(0, True, "editor")
+    manager = queries.Actor(0, True, "editor")
     voters, editing = [connections_to_test_database() for _ in range(4)], connections_to_test_database()
     refused = []
 
@@ -52,7 +52,7 @@ def test_votes_and_edits_at_once_do_not_deadlock(conn, own_poll, connections_to_
     for _ in range(20):
         poll = own_poll(8, min_choices=3, max_choices=3)
         options = [f"Option {number}" for number in (8, 7, 6, 1, 9)]
-        design = queries.Design("Q", "", options, "link", False, False, False, 3, 3, "always", False, "")
+        design = queries.PollDetails("Q", "", options, "link", False, False, False, 3, 3, "always", False, "")
         together = threading.Barrier(5)
         edit = threading.Thread(target=attempt, args=(together, queries.edit_poll, editing, poll.slug, manager, design))
         threads = [edit]

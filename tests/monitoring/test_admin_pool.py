@@ -5,8 +5,8 @@ import re
 import pytest
 from django.contrib.auth.models import Permission
 
-from polls.admin.pool import chart
-from polls.publishing import Publisher, describe
+from polls.monitoring.chart import make_chart
+from polls.monitoring.publisher import Publisher, describe
 from tests.support.servers import in_thread, wait_until
 
 PAGE = "/admin/polls/pool/"
@@ -31,7 +31,9 @@ def test_page_works_while_the_pool_is_exhausted(admin_client, transactional_db, 
     waiter = in_thread(pool.getconn, timeout=10)
     try:
         wait_until(pool.get_waiters)
-        Publisher(shown_folder, lambda: describe(pool, "connection refused", 0.0)).publish()
+        Publisher(
+            shown_folder, lambda: {**describe(pool), "last_error": "connection refused", "last_error_s": 0.0}
+        ).publish()
         response = admin_client.get(PAGE)
     finally:
         for conn in held:
@@ -78,13 +80,13 @@ def test_chart_stacks_those_who_wait_on_connections_in_use():
         {"slot": slot, "in_use": used, "waiting": waiting}
         for slot, (used, waiting) in enumerate([(0, 0), (2, 2), (4, 4)])
     ]
-    drawn = chart(samples, maxconn=4)
+    drawn = make_chart(samples, maxconn=4)
     assert drawn.in_use == "0.0,120.0 300.0,90.0 600.0,60.0 600,120 0,120"
     assert drawn.waiting == "0.0,120.0 300.0,60.0 600.0,0.0 600.0,60.0 300.0,90.0 0.0,120.0"
     assert (drawn.top, drawn.limit, drawn.most_in_use, drawn.most_waiting) == (8, 60.0, 4, 4)
 
 
 def test_chart_of_nothing_is_flat():
-    drawn = chart([{"slot": slot, "in_use": 0, "waiting": 0} for slot in range(3)], maxconn=0)
+    drawn = make_chart([{"slot": slot, "in_use": 0, "waiting": 0} for slot in range(3)], maxconn=0)
     assert drawn.limit is None
     assert drawn.in_use.startswith("0.0,120.0 300.0,120.0 600.0,120.0")

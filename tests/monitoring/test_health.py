@@ -6,7 +6,6 @@ import time
 
 import psycopg2
 import pytest
-from django.apps import apps
 from django.db import connection
 from django.test import Client
 
@@ -118,4 +117,5 @@ def test_not_ready_where_an_idle_connection_answers_and_a_new_one_cannot_be_made
     assert response.json()["reason"] == "new connections to the database fail"
     no_new_connections(True)
     assert Client().get("/readyz").status_code == 200
-    assert apps.get_app_config("polls").connector.failing is False
+    with pool.connection(), pool.connection():
+        assert pool.connecting_fails is False

@@ -8,9 +8,10 @@ from django.test import Client
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from polls import metrics, processes, queries
+from polls import queries
+from polls.monitoring import metrics, processes
+from polls.monitoring.publisher import Publisher, describe
 from polls.pool import PoolTimeout
-from polls.publishing import Publisher, describe
 from tests.support.monitoring import both_workers, front_page_stuck, load
 from tests.support.servers import in_thread, wait_until
 from tests.support.site import Browser, serve
@@ -83,13 +84,13 @@ def test_openmetrics_is_spoken_where_it_is_asked_for(state_folder, transactional
 def publish(state_folder, pool):
     with pool.connection():
         pass
-    Publisher(state_folder, lambda: describe(pool, "", None)).publish()
+    Publisher(state_folder, lambda: describe(pool)).publish()
 
 
 def test_buckets_are_cumulative_and_end_with_all(transactional_db, pool, state_folder):
     publish(state_folder, pool)
     [status] = processes.read(state_folder)
-    text, _ = metrics.render([status], "")
+    text, _ = metrics.render_metrics([status], "")
     found = samples(text.decode())
     for name in ("wait", "use", "create"):
         counts = [sample.value for sample in found[f"db_client_connection_{name}_time_seconds_bucket"]]

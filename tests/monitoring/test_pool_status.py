@@ -13,8 +13,9 @@ import time
 import pytest
 from django.db import connection
 
-from polls import processes, status
-from polls.tables import PROCESS_HEAD
+from polls.monitoring import processes
+from polls.monitoring.report import ask_server
+from polls.monitoring.tables import PROCESS_HEAD
 from tests.support.commands import run_python
 from tests.support.monitoring import both_workers, front_page_stuck, load
 from tests.support.paths import BASE_DIR
@@ -77,11 +78,11 @@ def test_holder_and_waiters_are_named_within_a_second(state_folder, conn, sql):
     assert holder["state"] == "in use"
     assert holder["held_ms"] > 0
     assert "Thread" in holder["thread"]
-    assert "polls/views/lists.py:" in holder["taken"]
+    assert "polls/views/front_page.py:" in holder["taken"]
     assert len(process["waiters"]) == 2
     for waiter in process["waiters"]:
         assert waiter["waited_ms"] > 0
-        assert "polls/views/lists.py:" in waiter["taken"]
+        assert "polls/views/front_page.py:" in waiter["taken"]
     assert done.returncode == 1
     assert f"web {process['pid']}: 2 waiting, the first for " in done.stderr
     assert f"active, waits for a lock of {conn.info.backend_pid}" in table
@@ -113,10 +114,10 @@ def test_silent_server_is_given_half_a_second(monkeypatch, server):
     there = {"HOST": "127.0.0.1", "PORT": server.port, "USER": "postgres", "NAME": "postgres", "PASSWORD": ""}
     for key, value in there.items():
         monkeypatch.setitem(connection.settings_dict, key, value)
-    assert status.ask_server(10).error == ""
+    assert ask_server(10).error == ""
     with server.silence():
         begun = time.monotonic()
-        assert status.ask_server().error == "no answer within 0.5 s"
+        assert ask_server().error == "no answer within 0.5 s"
         assert time.monotonic() - begun < 0.8
 
 

@@ -10,8 +10,8 @@ import time
 
 import pytest
 
-from polls import processes
-from polls.publishing import Publisher, describe
+from polls.monitoring import processes
+from polls.monitoring.publisher import Publisher, describe
 from tests.support.paths import BASE_DIR
 from tests.support.servers import wait_until
 from tests.support.site import database_url
@@ -21,7 +21,7 @@ USE = "from django.apps import apps; pool = apps.get_app_config('polls').pool\nw
 
 @pytest.fixture
 def publisher(state_folder, pool):
-    publisher = Publisher(state_folder, lambda: describe(pool, "", None))
+    publisher = Publisher(state_folder, lambda: describe(pool))
     yield publisher
     publisher.stop()
 
@@ -226,7 +226,7 @@ def test_starting_twice_is_one_thread(publisher):
 
 
 def test_roles():
-    show = "from polls.publishing import role; print(role())"
+    show = "from polls.monitoring.publisher import role; print(role())"
     env = {**os.environ, "DJANGO_SETTINGS_MODULE": "pollsite.settings"}
 
     def said(*command):

@@ -6,7 +6,7 @@ import pytest
 from django.contrib.auth.forms import UserCreationForm
 from django.db import IntegrityError
 
-from polls import limits
+from polls import rate_limits
 from tests.support.responses import text_of
 
 PASSWORD = "correct horse battery"
@@ -76,9 +76,9 @@ def test_accounts_can_be_switched_off(client, transactional_db, settings):
 
 def test_accounts_are_not_made_by_the_thousand(client, transactional_db, settings):
     settings.LIMITS_PER_MINUTE = settings.LIMITS_PER_MINUTE | {"sign_ups": 2}
-    limits.forget()
+    rate_limits.reset()
     codes = [client.post("/accounts/new/", {"username": ""}).status_code for _ in range(3)]
-    limits.forget()
+    rate_limits.reset()
     assert codes == [200, 200, 429]
 
 

@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 
 from polls import queries
-from polls.admin.polls import STATE
+from polls.admin.polls import POLL_STATE
 from polls.models import Option, Poll
 from tests.support.poll_forms import poll_form
 from tests.support.servers import wait_until
@@ -58,7 +58,7 @@ def act(admin, action, *polls):
 
 
 def states():
-    return dict(Poll.objects.annotate(state=STATE).values_list("pk", "state"))
+    return dict(Poll.objects.annotate(state=POLL_STATE).values_list("pk", "state"))
 
 
 def test_drafts_with_options_are_opened(admin, make_poll):

@@ -7,7 +7,7 @@ import time
 import pytest
 from django.test import Client
 
-from polls import limits
+from polls import rate_limits
 from tests.support.commands import run_manage
 from tests.support.poll_forms import poll_form
 from tests.support.responses import text_of
@@ -176,7 +176,7 @@ def test_wrong_passwords_are_limited(client, django_user_model, transactional_db
 
 
 def test_votes_of_one_address_are_limited(make_poll, settings, sql):
-    limits.forget()
+    rate_limits.reset()
     settings.LIMITS_PER_MINUTE = {**settings.LIMITS_PER_MINUTE, "votes": 3}
     poll = make_poll()
     answers = []
@@ -187,7 +187,7 @@ def test_votes_of_one_address_are_limited(make_poll, settings, sql):
     assert [answer.status_code for answer in answers] == [303, 303, 303, 429]
     assert 1 <= int(answers[3]["Retry-After"]) <= 120
     assert votes(sql) == 3
-    limits.forget()
+    rate_limits.reset()
 
 
 @pytest.mark.slow

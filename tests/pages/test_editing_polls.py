@@ -49,7 +49,7 @@ def test_bad_edit_comes_back_and_changes_nothing(owner, own_poll, sql):
 
 
 def test_options_that_only_the_database_finds_alike_are_not_saved(owner, own_poll, sql, monkeypatch):
-    monkeypatch.setattr("polls.option_lines.looks", lambda text: text)
+    monkeypatch.setattr("polls.forms.options.looks", lambda text: text)
     poll = own_poll()
     page = text_of(owner.post(f"/polls/{poll.slug}/edit/", sent(options="Tea\nTEA")))
     assert "Two of the options look the same." in page
@@ -186,14 +186,14 @@ def test_draw_while_the_times_are_being_set_is_told(owner, own_poll, sql, vote, 
     poll = own_poll()
     vote(poll, "ann", poll.options[:1])
     owner.post(f"/polls/{poll.slug}/manage/close/")
-    get_managed = queries.get_managed
+    get_managed = queries.get_managed_poll
 
     def draw_right_after(*arguments):
         managed = get_managed(*arguments)
         sql("INSERT INTO polls_entries (poll_id, option_id) VALUES (%s, %s)", poll.id, poll.options[0])
         return managed
 
-    monkeypatch.setattr(queries, "get_managed", draw_right_after)
+    monkeypatch.setattr(queries, "get_managed_poll", draw_right_after)
     response = owner.post(f"/polls/{poll.slug}/times/", times())
     assert "Nothing was saved" in text_of(response)
     assert state_of(sql, poll) == "closed"
@@ -205,7 +205,7 @@ def test_bad_times_change_nothing(owner, own_poll, sql, monkeypatch):
     bad = times(opens="at", opens_at=wall(LATER), closes_at=wall(LATER - timedelta(days=1)))
     assert "The poll would close before it opens." in text_of(owner.post(f"/polls/{poll.slug}/times/", bad))
     late = datetime.now(timezone.utc) - timedelta(days=2)
-    monkeypatch.setattr("polls.poll_forms.timezone.now", lambda: late)
+    monkeypatch.setattr("polls.forms.schedule.timezone.now", lambda: late)
     bad = times(opens="now", closes_at=wall(late + timedelta(days=1)))
     assert "The poll would close before it opens." in text_of(owner.post(f"/polls/{poll.slug}/times/", bad))
     assert sql("SELECT opens_at, closes_at FROM polls_poll") == before
@@ -266,13 +266,13 @@ def test_correction_of_something_else_is_unknown(owner, own_poll, vote):
 def test_correction_of_a_poll_whose_votes_were_taken_back_is_told(owner, own_poll, sql, vote, monkeypatch):
     poll = own_poll()
     vote(poll, "ann", poll.options[:1])
-    get_managed = queries.get_managed
+    get_managed = queries.get_managed_poll
 
     def withdraw_right_after(*arguments):
         managed = get_managed(*arguments)
         sql("DELETE FROM polls_vote")
         return managed
 
-    monkeypatch.setattr(queries, "get_managed", withdraw_right_after)
+    monkeypatch.setattr(queries, "get_managed_poll", withdraw_right_after)
     response = owner.post(f"/polls/{poll.slug}/correct/?what=title", {"after": "Mended", "reason": "A typo."})
     assert "can be edited again" in text_of(response)

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from polls import spreadsheets
-from polls.views import exports
+from polls import csv_export
+from polls.views import vote_log
 
 FORMULA = '=HYPERLINK("http://evil.example","Click")'
 
@@ -89,7 +89,7 @@ def test_anonymous_poll_has_no_log_even_for_its_owner(client, olga, make_poll, v
     assert response.status_code == 403
     assert b"secret-key" not in response.content
     # The data layer returns none either.
-    assert exports.queries.list_votes(conn, poll.id, limit=10) == []
+    assert vote_log.queries.list_votes(conn, poll.id, limit=10) == []
 
 
 @pytest.mark.parametrize("kind", ["csv", "json"])
@@ -97,7 +97,7 @@ def test_anonymous_poll_has_no_log_even_for_its_owner(client, olga, make_poll, v
 def test_log_is_read_in_parts_and_holds_no_connection_between_them(
     client, olga, make_poll, vote, pool, monkeypatch, kind, votes
 ):
-    monkeypatch.setattr(exports, "VOTES_A_READ", 2)
+    monkeypatch.setattr(vote_log, "VOTES_A_READ", 2)
     poll = make_poll(named=True, owner_id=olga.pk)
     for number in range(votes):
         vote(poll, f"browser:{number}", poll.options[:1])
@@ -151,18 +151,18 @@ def test_log_is_only_read(as_olga, named_poll, method):
     ],
 )
 def test_formula_is_a_text(text):
-    assert spreadsheets.cell(text) == f"'{text}"
+    assert csv_export.cell(text) == f"'{text}"
 
 
 @pytest.mark.parametrize("text", ["", "Tea", "a=b", "'quoted", "5 %", "é", "🙂", "x\n=1"])
 def test_text_stays_as_it_is(text):
-    assert spreadsheets.cell(text) == text
+    assert csv_export.cell(text) == text
 
 
 def test_headings_are_made_safe_like_all_rows():
-    parts = list(spreadsheets.csv_parts([["=A1", "b"], [1, -2], ["x,y", 'say "hi"']], rows_a_part=2))
+    parts = list(csv_export.csv_parts([["=A1", "b"], [1, -2], ["x,y", 'say "hi"']], rows_a_part=2))
     assert parts == [b"'=A1,b\r\n1,-2\r\n", b'"x,y","say ""hi"""\r\n']
 
 
 def test_table_without_rows_is_empty():
-    assert list(spreadsheets.csv_parts([])) == []
+    assert list(csv_export.csv_parts([])) == []

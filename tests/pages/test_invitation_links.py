@@ -9,8 +9,8 @@ from django.db import connection
 from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 
-from polls import invites, queries
-from polls.views.invitation import invited
+from polls import invite_tokens, queries
+from polls.views.invite_cookies import invited
 from tests.support.invitations import MANAGER, cast, create, follow, invite, links_in
 from tests.support.responses import text_of
 from tests.support.rows import votes
@@ -89,7 +89,7 @@ def test_link_that_is_not_valid_gives_one_answer(conn, make_invited_poll, desk, 
     if what == "revoked":
         queries.revoke_invite(conn, poll.slug, MANAGER, invite_id)
     if what == "reissued":
-        queries.reissue_invite(conn, poll.slug, MANAGER, invite_id, invites.hash_of("other"))
+        queries.reissue_invite(conn, poll.slug, MANAGER, invite_id, invite_tokens.hash_of("other"))
     unknown, response = Client().get("/i/nothing/"), Client().get(f"/i/{token if what != 'unknown' else 'x' * 3000}/")
     assert response.status_code == 404
     assert "invite" not in response.cookies
@@ -123,8 +123,8 @@ def test_new_link_replaces_the_old_one_and_is_no_second_vote(conn, poll, sql):
     thief = follow(old)
     cast(conn, poll, old)
     [(invite_id,)] = sql("SELECT id FROM polls_invite")
-    new = invites.new_token()
-    assert queries.reissue_invite(conn, poll.slug, MANAGER, invite_id, invites.hash_of(new)) == "Ann"
+    new = invite_tokens.new_token()
+    assert queries.reissue_invite(conn, poll.slug, MANAGER, invite_id, invite_tokens.hash_of(new)) == "Ann"
     assert Client().get(f"/i/{old}/").status_code == 404
     thief.post(f"/polls/{poll.slug}/", {"choices": poll.options[1]})
     follow(new).post(f"/polls/{poll.slug}/", {"choices": poll.options[2]})
@@ -134,7 +134,9 @@ def test_new_link_replaces_the_old_one_and_is_no_second_vote(conn, poll, sql):
 def test_old_link_cannot_vote_before_the_new_one(conn, poll, sql):
     [old] = invite(conn, poll, "Ann")
     thief = follow(old)
-    queries.reissue_invite(conn, poll.slug, MANAGER, sql("SELECT id FROM polls_invite")[0][0], invites.hash_of("new"))
+    queries.reissue_invite(
+        conn, poll.slug, MANAGER, sql("SELECT id FROM polls_invite")[0][0], invite_tokens.hash_of("new")
+    )
     page = text_of(thief.post(f"/polls/{poll.slug}/", {"choices": poll.options[0]}))
     assert "Your invitation is not valid any more." in page
     assert votes(sql) == 0
@@ -144,7 +146,7 @@ def test_new_link_brings_a_revoked_invitation_back(conn, poll, sql):
     invite(conn, poll, "Ann")
     [(invite_id,)] = sql("SELECT id FROM polls_invite")
     queries.revoke_invite(conn, poll.slug, MANAGER, invite_id)
-    queries.reissue_invite(conn, poll.slug, MANAGER, invite_id, invites.hash_of("new"))
+    queries.reissue_invite(conn, poll.slug, MANAGER, invite_id, invite_tokens.hash_of("new"))
     follow("new").post(f"/polls/{poll.slug}/", {"choices": poll.options[0]})
     assert votes(sql) == 1
 
@@ -186,14 +188,14 @@ def test_forged_cookie_is_no_invitation(conn, poll, sql, forge):
 
 def test_links_are_kept_as_hashes_only(desk, poll, conn, sql):
     [token] = links_in(create(desk, poll, "Ann"))
-    assert sql("SELECT token_hash FROM polls_invite") == [(invites.hash_of(token),)]
+    assert sql("SELECT token_hash FROM polls_invite") == [(invite_tokens.hash_of(token),)]
     rows = sql(
         "SELECT (SELECT jsonb_agg(to_jsonb(e)) FROM polls_event AS e)::text"
         " || (SELECT jsonb_agg(to_jsonb(i)) FROM polls_invite AS i)::text"
         " || (SELECT coalesce(jsonb_agg(to_jsonb(s)), '[]') FROM django_session AS s)::text"
     )
     assert token not in rows[0][0]
-    assert invites.hash_of(token) not in sql("SELECT jsonb_agg(to_jsonb(e))::text FROM polls_event AS e")[0][0]
+    assert invite_tokens.hash_of(token) not in sql("SELECT jsonb_agg(to_jsonb(e))::text FROM polls_event AS e")[0][0]
 
 
 @pytest.mark.parametrize("changeable", [False, True])

@@ -4,14 +4,14 @@ import csv
 import io
 import re
 
-from polls import invites
+from polls import invite_tokens, qr_codes
 from tests.support.invitations import add_path, links_in
 from tests.support.responses import text_of
 
 
 def test_links_as_a_file_run_no_formula(desk, poll, client):
     names = ["=1+1", "+1", "-1", "@A1", "|x", "%x", 'Ann, "the" one', "<script>alert(1)</script>"]
-    key = invites.new_key()
+    key = invite_tokens.new_key()
     tokens = links_in(desk.post(add_path(poll), {"people": "\n".join(names), "key": key, "create": ""}))
     response = desk.post(f"/polls/{poll.slug}/invites/links.csv", {"key": key})
     assert response["Content-Type"] == "text/csv; charset=utf-8"
@@ -24,7 +24,7 @@ def test_links_as_a_file_run_no_formula(desk, poll, client):
 
 def test_slips_have_a_code_each_and_markup_stays_text(desk, poll, sql):
     evil = ["<script>alert(1)</script>", '"><svg onload=alert(1)>', "{{ 7*7 }}"]
-    key = invites.new_key()
+    key = invite_tokens.new_key()
     desk.post(add_path(poll), {"people": "\n".join(evil), "key": key, "create": ""})
     page = desk.post(f"/polls/{poll.slug}/invites/slips/", {"key": key, "first": "1"}).content.decode()
     for path in ("", "add/"):
@@ -37,14 +37,14 @@ def test_slips_have_a_code_each_and_markup_stays_text(desk, poll, sql):
 
 
 def test_qr_code_holds_the_link_and_nothing_else():
-    code = invites.qr_code("http://testserver/i/x/")
+    code = qr_codes.qr_element("http://testserver/i/x/")
     assert code.startswith('<svg viewBox="0 0 33 33">')
     assert not re.search("style|script|href|text|title", code)
-    assert code != invites.qr_code("http://testserver/i/y/")
+    assert code != qr_codes.qr_element("http://testserver/i/y/")
 
 
 def test_slips_come_in_sheets(desk, poll):
-    key = invites.new_key()
+    key = invite_tokens.new_key()
     people = "\n".join(f"Person {number:03}" for number in range(1, 202))
     page = text_of(desk.post(add_path(poll), {"people": people, "key": key, "create": ""}))
     assert re.findall(r'name="first" value="(\d+)">([^<]+)<', page) == [("1", "Slips 1 to 200"), ("201", "Slip 201")]
@@ -55,12 +55,12 @@ def test_slips_come_in_sheets(desk, poll):
 
 
 def test_links_that_were_replaced_or_revoked_are_left_out(desk, poll, sql):
-    key = invites.new_key()
+    key = invite_tokens.new_key()
     desk.post(add_path(poll), {"people": "Ann\nBob\nCem", "key": key, "create": ""})
     ids = [row[0] for row in sql("SELECT id FROM polls_invite ORDER BY id")]
     desk.post(f"/polls/{poll.slug}/invites/{ids[0]}/revoke/")
     desk.post(f"/polls/{poll.slug}/invites/{ids[1]}/reissue/")
     body = desk.post(f"/polls/{poll.slug}/invites/links.csv", {"key": key}).content.decode()
     assert [line.split(",")[0] for line in body.splitlines()] == ["name", "Cem"]
-    slips = text_of(desk.post(f"/polls/{poll.slug}/invites/slips/", {"key": invites.new_key()}))
+    slips = text_of(desk.post(f"/polls/{poll.slug}/invites/slips/", {"key": invite_tokens.new_key()}))
     assert "There are no slips here" in slips

@@ -5,7 +5,8 @@ import re
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
-from polls import invites, queries
+from polls import invite_tokens, queries
+from polls.forms import invites as invite_forms
 from tests.support.invitations import add_path, create, follow, invite, links_in
 from tests.support.responses import text_of
 from tests.support.rows import votes
@@ -32,14 +33,14 @@ def test_confirmed_list_is_made_and_its_links_work(desk, poll, sql):
 
 
 def test_double_click_makes_each_invitation_once_and_shows_its_link_twice(desk, poll, sql):
-    fields = {"people": "Ann\nBob", "key": invites.new_key(), "create": ""}
+    fields = {"people": "Ann\nBob", "key": invite_tokens.new_key(), "create": ""}
     first, second = desk.post(add_path(poll), fields), desk.post(add_path(poll), fields)
     assert links_in(first) == links_in(second) != []
     assert sql("SELECT count(*) FROM polls_invite") == [(2,)]
 
 
 def test_double_click_at_the_same_moment_too(desk, poll, sql, monkeypatch):
-    fields = {"people": "Ann\nBob", "key": invites.new_key(), "create": ""}
+    fields = {"people": "Ann\nBob", "key": invite_tokens.new_key(), "create": ""}
     make, links = queries.make_invites, []
 
     def make_after_another(*args):
@@ -62,7 +63,7 @@ def test_two_people_who_add_the_same_list_at_once_make_it_once(desk, poll, sql, 
         make(conn, *args)
 
     monkeypatch.setattr(queries, "make_invites", make_after_another)
-    page = text_of(desk.post(add_path(poll), {"people": "Ann\nBob", "key": invites.new_key(), "create": ""}))
+    page = text_of(desk.post(add_path(poll), {"people": "Ann\nBob", "key": invite_tokens.new_key(), "create": ""}))
     assert "Line 2, “<bdi>Bob</bdi>”, is invited already." in page
     assert sql("SELECT label FROM polls_invite") == [("Bob",)]
 
@@ -88,7 +89,7 @@ PROBLEMS = [
 def test_line_that_is_wrong_is_named_and_nothing_is_half_done(desk, conn, poll, sql, people, says, button):
     invite(conn, poll, "Invited before", "Revoked before")
     sql("UPDATE polls_invite SET revoked_at = now() WHERE label = 'Revoked before'")
-    page = text_of(desk.post(add_path(poll), {"people": people, "key": invites.new_key(), button: ""}))
+    page = text_of(desk.post(add_path(poll), {"people": people, "key": invite_tokens.new_key(), button: ""}))
     assert "Nobody was invited" in page
     assert says in page
     assert 'name="create"' not in page
@@ -158,17 +159,22 @@ def test_ten_thousand_people_are_invited_at_once(desk, poll, sql):
 
 @pytest.mark.parametrize("label", ["\ud800", "a\udfffb", "\u2066a", "\u202da", "a\0", "a\x07"])
 def test_label_that_is_no_text_is_named(label):
-    [person] = invites.read_people([label], ())
+    [person] = invite_forms.read_people([label], ())
     assert person.problem.startswith("holds a")
 
 
 @pytest.mark.parametrize("label", ["Ann 👩‍👩‍👧", "נועה \u200fא", "می‌خواهم", "李雷", "O'Neill <x>"])
 def test_label_in_any_script_is_fine(label):
-    assert invites.read_people([label], ()) == [invites.Person(1, label, "")]
+    assert invite_forms.read_people([label], ()) == [invite_forms.Person(1, label, "")]
 
 
 def test_links_of_one_key_differ_by_person_and_poll():
-    key = invites.new_key()
-    tokens = {invites.token_of(k, slug, label) for k in (key, invites.new_key()) for slug in "ab" for label in "xy"}
+    key = invite_tokens.new_key()
+    tokens = {
+        invite_tokens.token_of(k, slug, label)
+        for k in (key, invite_tokens.new_key())
+        for slug in "ab"
+        for label in "xy"
+    }
     assert len(tokens) == 8
-    assert invites.token_of(key, "a", "x") == invites.token_of(key, "a", "x")
+    assert invite_tokens.token_of(key, "a", "x") == invite_tokens.token_of(key, "a", "x")

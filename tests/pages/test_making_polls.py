@@ -9,7 +9,8 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.test import Client
 
-from polls import option_lines, queries, wall_clock
+from polls import queries
+from polls.forms import datetimes, options
 from tests.support.poll_forms import LATER, filled, sent, wall
 from tests.support.responses import text_of
 from tests.support.rows import actors, options_of
@@ -73,10 +74,10 @@ def test_somebody_elses_key_leads_to_nobody_elses_poll(owner, as_user, sql):
 
 def test_poll_is_made_by_one_statement(owner, pool, monkeypatch, sql):
     sent_statements = []
-    run = queries.designs.fetch_one
-    monkeypatch.setattr(queries.designs, "fetch_one", lambda *a, **k: sent_statements.append(a[1]) or run(*a, **k))
+    run = queries.editing.fetch_one
+    monkeypatch.setattr(queries.editing, "fetch_one", lambda *a, **k: sent_statements.append(a[1]) or run(*a, **k))
     owner.post("/polls/new/", sent(options="\n".join(f"Option {number}" for number in range(1000))))
-    assert sent_statements == [queries.designs.CREATE_POLL]
+    assert sent_statements == [queries.editing.CREATE_POLL]
     assert options_of(sql) == [f"Option {number}" for number in range(1000)]
 
 
@@ -196,7 +197,7 @@ def test_lone_surrogates_are_no_text(owner, sql):
     body = "&".join(f"{name}={quote(value)}" for name, value in sent().items() if name != "title")
     owner.post("/polls/new/", f"{body}&title=a%ED%A0%80b", content_type="application/x-www-form-urlencoded")
     assert sql("SELECT title FROM polls_poll") == [("a\ufffd\ufffd\ufffdb",)]
-    assert option_lines.is_plain("a\ud800b") is False
+    assert options.is_plain("a\ud800b") is False
 
 
 def test_forged_fields_are_not_believed(owner, sql, users):
@@ -218,14 +219,14 @@ def test_key_that_is_none_is_replaced(owner, sql):
 def test_clock_of_the_database_decides_whether_it_closes_before_it_opens(owner, sql, monkeypatch):
     # A web server whose clock is a day late would accept this.
     late = datetime.now(timezone.utc) - timedelta(days=1)
-    monkeypatch.setattr("polls.poll_forms.timezone.now", lambda: late)
+    monkeypatch.setattr("polls.forms.schedule.timezone.now", lambda: late)
     response = owner.post("/polls/new/", sent(closes_at=wall(late + timedelta(hours=1))))
     assert "The poll would close before it opens." in text_of(response)
     assert sql("SELECT count(*) FROM polls_poll") == [(0,)]
 
 
 def test_options_that_only_the_database_finds_alike_are_an_error(owner, sql, monkeypatch):
-    monkeypatch.setattr("polls.option_lines.looks", lambda text: text)
+    monkeypatch.setattr("polls.forms.options.looks", lambda text: text)
     response = owner.post("/polls/new/", sent(options="Tea\nTEA"))
     assert "Two of the options look the same." in text_of(response)
     assert sql("SELECT count(*) FROM polls_poll") == [(0,)]
@@ -266,7 +267,7 @@ def test_poll_is_made_like_another(owner, as_user, own_poll):
     ],
 )
 def test_texts_look_the_same_here_and_in_the_database(sql, text):
-    assert sql("SELECT polls_looks(%s)", text) == [(option_lines.looks(text),)]
+    assert sql("SELECT polls_looks(%s)", text) == [(options.looks(text),)]
 
 
 @pytest.mark.parametrize(
@@ -285,14 +286,14 @@ def test_texts_look_the_same_here_and_in_the_database(sql, text):
 )
 def test_wall_clock_that_skips_or_repeats_an_hour(written, zone, moment):
     clock = ZoneInfo(zone)
-    field = wall_clock.WallClockField(without_time=time(23, 59))
+    field = datetimes.LocalDateTimeField(without_time=time(23, 59))
     if not moment.startswith("2"):
         with pytest.raises(ValidationError, match=moment):
-            wall_clock.in_zone(field.clean(written.split("T")), clock)
+            datetimes.to_aware(field.clean(written.split("T")), clock)
         return
-    read = wall_clock.in_zone(field.clean(written.split("T")), clock)
+    read = datetimes.to_aware(field.clean(written.split("T")), clock)
     assert read.astimezone(timezone.utc).isoformat() == moment
-    assert wall_clock.on_the_wall(read, clock).isoformat(timespec="minutes") == written
+    assert datetimes.to_local(read, clock).isoformat(timespec="minutes") == written
 
 
 def test_date_without_a_time_opens_with_that_day_and_closes_at_its_end(owner, sql):

@@ -135,7 +135,7 @@ def test_burst_of_votes_is_shown_to_the_owner(owner, client, own_poll, sql, slow
 
 
 def test_votes_by_the_million_are_read_only_when_asked(owner, own_poll, vote, monkeypatch):
-    monkeypatch.setattr("polls.views.manage.VOTES_READ_AT_ONCE", 0)
+    monkeypatch.setattr("polls.views.manage.MOST_VOTES_READ", 0)
     poll = own_poll()
     vote(poll, "ann", poll.options[:1])
     asked = []

@@ -8,7 +8,7 @@ import pytest
 from django.apps import apps
 from psycopg2.extensions import connection as Connection
 
-from polls.apps import connect
+from polls.database import connect
 
 
 class MadePoll(NamedTuple):

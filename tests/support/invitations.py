@@ -5,9 +5,9 @@ import re
 import pytest
 from django.test import Client
 
-from polls import invites, queries, voters
+from polls import invite_tokens, queries, voters
 
-MANAGER = queries.Manager(0, True, "staff")
+MANAGER = queries.Actor(0, True, "staff")
 
 
 @pytest.fixture
@@ -35,8 +35,8 @@ def poll(make_invited_poll):
 
 def invite(conn, poll, *labels):
     """Invite people; return the secrets of their links."""
-    tokens = [invites.new_token() for _ in labels]
-    hashes = [invites.hash_of(token) for token in tokens]
+    tokens = [invite_tokens.new_token() for _ in labels]
+    hashes = [invite_tokens.hash_of(token) for token in tokens]
     queries.make_invites(conn, poll.slug, MANAGER, list(zip(labels, hashes, strict=True)))
     return tokens
 
@@ -50,9 +50,9 @@ def follow(token, client=None):
 
 def cast(conn, poll, token, choice=0):
     """Cast the vote of an invited person."""
-    _, invite_id = queries.find_invite(conn, invites.hash_of(token)) or (None, 0)
-    person = voters.voter(poll.slug, f"invite:{invite_id}")
-    queries.cast_invited_vote(conn, poll.slug, invite_id, invites.hash_of(token), *person, [poll.options[choice]])
+    _, invite_id = queries.find_invite(conn, invite_tokens.hash_of(token)) or (None, 0)
+    person = voters.make_keys(poll.slug, f"invite:{invite_id}")
+    queries.cast_invited_vote(conn, poll.slug, invite_id, invite_tokens.hash_of(token), *person, [poll.options[choice]])
 
 
 def add_path(poll):

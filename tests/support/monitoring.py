@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from polls import processes
+from polls.monitoring import processes
 from tests.support.site import Browser
 
 

@@ -1,4 +1,4 @@
-"""Draw a winner among everybody who voted, or among the voters of an option."""
+"""Draw a winner among everyone who voted, or among the voters of an option."""
 
 import getpass
 import json
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from polls import queries
-from polls.apps import connect
+from polls.database import connect
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 class Command(BaseCommand):
     help = (
-        "Draw a winner among everybody who voted in a closed poll, or among the voters of one option; the draw gets a "
+        "Draw a winner among everyone who voted in a closed poll, or among the voters of one option. The draw gets a "
         "page that shows how to check it. Where the poll announces a public value, run this twice: without "
         "--public-value before the value is known, which freezes the entries, and with it afterwards. "
-        "Example, among everybody who voted: manage.py draw_winner summer-trip-4f9xk2mzqp. "
+        "Example, among everyone who voted: manage.py draw_winner summer-trip-4f9xk2mzqp. "
         "Among those who chose option 17: "
         "manage.py draw_winner summer-trip-4f9xk2mzqp 17 --public-value '4 8 15 16 23 42'"
     )
@@ -32,7 +32,7 @@ class Command(BaseCommand):
             nargs="?",
             type=int,
             metavar="OPTION_ID",
-            help="the option, as results.json numbers it; without it, among everybody who voted",
+            help="the id of the option in results.json; without it, the draw is among everyone who voted",
         )
         parser.add_argument("--public-value", default="", metavar="V", help="the announced value, exactly as published")
         parser.add_argument("--reason", default="", metavar="R", help="why it is drawn again")
@@ -42,7 +42,7 @@ class Command(BaseCommand):
         for name, longest in (("slug", 80), ("public_value", 500), ("reason", 200)):
             if len(options[name]) > longest or not options[name].isprintable():
                 raise CommandError(f"{name.replace('_', ' ')}: give up to {longest} printable characters.")
-        # A connection of its own: a million entries hold it for seconds.
+        # Outside the pool: a million entries hold a connection for seconds.
         with closing(connect("draw")) as conn:
             conn.autocommit = True
             try:
@@ -75,9 +75,9 @@ class Command(BaseCommand):
         reason: str,
         **_: object,
     ) -> tuple[queries.DrawRow | None, queries.EntriesRow]:
-        """Draw; without a public value where one is announced, only freeze."""
+        """Freeze the entries and draw. Only freeze where a public value is announced and not given yet."""
         ballot = queries.get_poll(conn, slug)
-        poll, number = ballot.poll, ballot.seal.drawn + 1
+        poll, number = ballot.poll, ballot.verification.draw_count + 1
         if option_id is not None and option_id not in {option.id for option in ballot.options}:
             raise CommandError(f"{slug} has no option {option_id}: results.json lists them.")
         actor = f"draw_winner, run by {getpass.getuser()}"

@@ -1,4 +1,4 @@
-"""Say what the pools of the running site hold, who waits, and what the server says."""
+"""Show the pools of the running site, their waiting callers, and what the server says of them."""
 
 import json
 import re
@@ -10,8 +10,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from polls import status
-from polls.tables import budget_line, connection_rows, one_line, other_rows, process_rows
+from polls.monitoring.report import Report, as_json, build_report
+from polls.monitoring.tables import budget_line, connection_rows, one_line, other_rows, process_rows
 
 CLEAR = "\x1b[H\x1b[J"
 NUMERIC = re.compile(r"-|[\d.]+( \w+)?")
@@ -19,9 +19,9 @@ NUMERIC = re.compile(r"-|[\d.]+( \w+)?")
 
 class Command(BaseCommand):
     help = (
-        "Show the pools of all processes of this host: who holds which connection, since when and from where, and who "
-        "waits. Opens no pool, and works while the pools are exhausted and the server is down. Exits with 1 where a "
-        "process waits or holds a connection for too long. Example: manage.py pool_status -v --watch 2"
+        "Show the pools of all processes of this host: which thread holds which connection, since when and from where, "
+        "and which threads wait. Opens no pool, and works while the pools are exhausted and the server is down. Exits "
+        "with 1 where a process waits or holds a connection for too long. Example: manage.py pool_status -v --watch 2"
     )
     requires_system_checks = ()
 
@@ -29,7 +29,7 @@ class Command(BaseCommand):
         return super().create_parser(prog_name, subcommand, conflict_handler="resolve", **kwargs)
 
     def add_arguments(self, parser: CommandParser) -> None:
-        # In place of Django's, which insists on a number.
+        # In place of Django's option, which requires a number.
         parser.add_argument(
             "-v",
             "--verbosity",
@@ -41,7 +41,7 @@ class Command(BaseCommand):
             help="with a row for each connection",
         )
         parser.add_argument("--json", action="store_true", help="print JSON; one line a time with --watch")
-        parser.add_argument("--watch", type=float, metavar="SECONDS", help="again and again, until Ctrl-C")
+        parser.add_argument("--watch", type=float, metavar="SECONDS", help="repeat every SECONDS, until Ctrl-C")
 
     def handle(self, *args: object, **options: Any) -> None:
         pause = options["watch"]
@@ -56,25 +56,25 @@ class Command(BaseCommand):
         except KeyboardInterrupt:
             self.stdout.write("")
         except BrokenPipeError:
-            sys.stdout = None  # whoever read has seen enough: no complaint at exit
+            sys.stdout = None  # the reader has closed the pipe: no error at exit
             return
         if troubles:
             raise CommandError("; ".join(troubles))
 
     def show(self, options: dict[str, Any]) -> list[str]:
-        """Print one report, and return what is wrong in it."""
+        """Print one report, and return its troubles."""
         try:
-            report = status.report()
+            report = build_report()
         except OSError as error:
             raise CommandError(f"{error.filename} cannot be read ({error.strerror}): ask as its owner.") from error
         if options["json"]:
-            self.stdout.write(json.dumps(status.as_json(report)))
+            self.stdout.write(json.dumps(as_json(report)))
         else:
             self.show_tables(report, options)
         self.stdout.flush()
         return report.troubles()
 
-    def show_tables(self, report: status.Report, options: dict[str, Any]) -> None:
+    def show_tables(self, report: Report, options: dict[str, Any]) -> None:
         if options["watch"] and self.stdout.isatty():
             self.stdout.write(CLEAR + time.strftime("%H:%M:%S"))
         if report.processes:
@@ -89,7 +89,7 @@ class Command(BaseCommand):
         self.stdout.write(budget_line(report))
 
     def table(self, rows: Sequence[Sequence[str]]) -> None:
-        """In columns on a terminal, with tabs in a pipe. The first row is the head."""
+        """Print a table, in columns on a terminal and with tabs in a pipe. The first row is the heading."""
         if len(rows) < 2:
             return
         if not self.stdout.isatty():
@@ -97,12 +97,12 @@ class Command(BaseCommand):
             return
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         numeric = [all(NUMERIC.fullmatch(cell) for cell in column[1:]) for column in zip(*rows, strict=True)]
-        across = shutil.get_terminal_size().columns or 80  # Python 3.10 tells 0 of a terminal that does not know
+        across = shutil.get_terminal_size().columns or 80  # Python 3.10 returns 0 for a terminal without a size
         for number, row in enumerate(rows):
             cells = [
                 cell.rjust(width) if right else cell.ljust(width)
                 for cell, width, right in zip(row, widths, numeric, strict=True)
             ]
-            line = "  ".join(cells).rstrip()[:across]  # whole in a pipe, and in JSON
+            line = "  ".join(cells).rstrip()[:across]  # lines are whole in a pipe, and in JSON
             self.stdout.write(line if number else self.style.MIGRATE_HEADING(line))
         self.stdout.write("")

@@ -1,4 +1,4 @@
-"""Start the site with nothing prepared: tables, sample polls, an administrator, static files, then gunicorn."""
+"""Prepare the site (tables, sample polls, an administrator, static files), then serve it with gunicorn."""
 
 import fcntl
 import gc
@@ -22,17 +22,17 @@ class Command(BaseCommand):
 
     def handle(self, *args: object, **options: object) -> None:
         with (settings.BASE_DIR / "var" / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # Django's migrate does not bear another beside it
+            fcntl.flock(lock, fcntl.LOCK_EX)  # two runs of Django's migrate at once fail
             call_command("migrate", interactive=False, verbosity=0)
             if not Poll.objects.exists():
                 call_command("seed_polls", verbosity=0)
             self.create_administrator()
             call_command("collectstatic", interactive=False, verbosity=0)
-        # The workers are forked from this process. It goes on holding the embedded server, and so can stop it
-        # even when a stuck worker had to be killed.
+        # The workers are forked from this process, which keeps its hold on the embedded server, and so can stop it even
+        # when a stuck worker had to be killed.
         connections.close_all()
         self.stdout.flush()
-        gc.freeze()  # what is loaded by now stays shared, and a worker that ends need not go through it
+        gc.freeze()  # keeps the pages loaded by now shared between the workers
         sys.argv = ["gunicorn", "--config", str(settings.BASE_DIR / "pollsite" / "gunicorn.conf.py")]
         wsgiapp.run()
 

@@ -1,4 +1,4 @@
-"""Compute again whatever can be computed again about a poll."""
+"""Audit a poll: recount its votes and compute its draws again."""
 
 import json
 from contextlib import closing
@@ -7,8 +7,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
-from polls import queries, verifying
-from polls.apps import connect
+from polls import audit, queries
+from polls.database import connect
 
 
 class Command(BaseCommand):
@@ -23,15 +23,15 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print what was compared as JSON")
 
     def handle(self, *args: object, **options: Any) -> None:
-        if not options["slug"].isprintable():  # nothing that PostgreSQL could be asked for
+        if not options["slug"].isprintable():  # PostgreSQL would refuse it as text
             raise CommandError(f"There is no poll {options['slug']!a}.")
-        # A connection of its own: a million votes hold it for longer than the pool lets anybody hold one.
+        # Outside the pool: a million votes hold a connection for longer than the pool allows.
         with (
             closing(connect("verify")) as conn,
             tqdm(unit="entries", unit_scale=True, disable=None, leave=False) as bar,
         ):
             try:
-                verdict = verifying.verify(conn, options["slug"], bar.update)
+                verdict = audit.verify(conn, options["slug"], bar.update)
             except queries.PollNotFound:
                 raise CommandError(f"There is no poll {options['slug']!a}.") from None
         if options["json"]:

@@ -1,0 +1,1 @@
+"""The forms of the pages: what a browser sends, checked before a connection is taken."""

@@ -1,0 +1,39 @@
+"""Middleware: 503 while the database cannot be reached."""
+
+import logging
+from collections.abc import Callable
+
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from polls import queries
+from polls.monitoring import metrics
+
+logger = logging.getLogger("polls")
+
+RETRY_AFTER = 5  # seconds
+
+
+class DatabaseUnavailable:
+    """Answer 503 with Retry-After where a request got no connection, or lost it.
+
+    The one place that decides this, for the pages and the admin alike.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if not isinstance(exception, (*queries.UNAVAILABLE, OperationalError, InterfaceError)):
+            return None
+        metrics.count_refusal(exception)
+        # The pattern, not the path: the path of an invitation holds its token.
+        place = request.resolver_match.route if request.resolver_match else "?"
+        logger.error("503 for %s /%s: %s", request.method, place, exception)
+        response = render(request, "503.html", {"sent": request.method == "POST"}, status=503)
+        response["Retry-After"] = str(RETRY_AFTER)
+        return response

@@ -1,0 +1,1 @@
+"""Monitoring: what each process publishes about its pool, and what operators read of it."""

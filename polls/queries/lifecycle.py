@@ -1,0 +1,141 @@
+"""Opening, closing, archiving and deleting polls, by the database's clock.
+
+A function that returns a bool returns False where the state of the poll forbids the change; nothing is written then.
+"""
+
+from psycopg2.extensions import connection as Connection
+
+from polls.queries.actors import MANAGED_POLL, Actor
+from polls.queries.editing import Schedule
+from polls.queries.errors import PollNotFound, translated_errors
+from polls.queries.fetch import fetch_one
+
+SET_SCHEDULE = f"""
+WITH poll AS ({MANAGED_POLL})
+UPDATE polls_poll AS changed
+   SET opens_at = CASE %(opens)s::text
+           WHEN 'keep' THEN opens_at
+           WHEN 'now' THEN least(opens_at, clock_timestamp())
+           WHEN 'at' THEN greatest(%(opens_at)s::timestamptz, clock_timestamp())
+       END,
+       closes_at = %(closes_at)s::timestamptz,
+       time_zone = %(time_zone)s
+  FROM poll
+ WHERE changed.id = poll.id
+RETURNING changed.id
+"""
+
+
+def set_schedule(conn: Connection, slug: str, actor: Actor, schedule: Schedule) -> None:
+    """Set when a poll opens and closes. "now" changes nothing for a poll that has opened; a closing time in the future
+    reopens a closed one.
+
+    Raises PollFrozen where the poll has votes and its opening would change, or a draw and its closing would;
+    WrongWindow where it would close before it opens; PollNotFound like get_managed_poll.
+    """
+    with translated_errors():
+        fetch_one(conn, SET_SCHEDULE, slug=slug, **actor._asdict(), **schedule._asdict())
+
+
+OPEN_POLL = f"""
+WITH poll AS ({MANAGED_POLL}), changed AS (
+    UPDATE polls_poll AS changed SET opens_at = clock_timestamp()
+      FROM poll
+     WHERE changed.id = poll.id
+       AND polls_state(opens_at, closes_at, archived_at) IN ('draft', 'scheduled')
+       AND (SELECT count(*) FROM polls_option AS option WHERE option.poll_id = poll.id) >= max_choices
+    RETURNING changed.id
+)
+SELECT EXISTS (SELECT FROM poll) AS found, EXISTS (SELECT FROM changed) AS done
+"""
+
+
+def open_poll(conn: Connection, slug: str, actor: Actor) -> bool:
+    """Open a draft or a scheduled poll now. Return False for another one, or one with fewer options than may be chosen.
+
+    Raises WrongWindow where its closing time is in the past, and PollNotFound like get_managed_poll.
+    """
+    return _change_state(conn, OPEN_POLL, slug, actor)
+
+
+CLOSE_POLL = f"""
+WITH poll AS ({MANAGED_POLL}), changed AS (
+    UPDATE polls_poll AS changed SET closes_at = clock_timestamp()
+      FROM poll
+     WHERE changed.id = poll.id AND polls_state(opens_at, closes_at, archived_at) = 'open'
+    RETURNING changed.id
+)
+SELECT EXISTS (SELECT FROM poll) AS found, EXISTS (SELECT FROM changed) AS done
+"""
+
+
+def close_poll(conn: Connection, slug: str, actor: Actor) -> bool:
+    """Close an open poll now; return False where it is not open. Waits for the votes under way, which count.
+
+    Raises PollNotFound like get_managed_poll.
+    """
+    return _change_state(conn, CLOSE_POLL, slug, actor)
+
+
+ARCHIVE_POLL = f"""
+WITH poll AS ({MANAGED_POLL}), changed AS (
+    UPDATE polls_poll AS changed SET archived_at = clock_timestamp()
+      FROM poll
+     WHERE changed.id = poll.id AND polls_state(opens_at, closes_at, archived_at) = 'closed'
+    RETURNING changed.id
+)
+SELECT EXISTS (SELECT FROM poll) AS found, EXISTS (SELECT FROM changed) AS done
+"""
+
+
+def archive_poll(conn: Connection, slug: str, actor: Actor) -> bool:
+    """Archive a closed poll; return False where it is not closed. Raises PollNotFound like get_managed_poll."""
+    return _change_state(conn, ARCHIVE_POLL, slug, actor)
+
+
+UNARCHIVE_POLL = f"""
+WITH poll AS ({MANAGED_POLL}), changed AS (
+    UPDATE polls_poll AS changed SET archived_at = NULL
+      FROM poll
+     WHERE changed.id = poll.id AND archived_at IS NOT NULL
+    RETURNING changed.id
+)
+SELECT EXISTS (SELECT FROM poll) AS found, EXISTS (SELECT FROM changed) AS done
+"""
+
+
+def unarchive_poll(conn: Connection, slug: str, actor: Actor) -> bool:
+    """Unarchive a poll; return False where it is not archived. Raises like archive_poll."""
+    return _change_state(conn, UNARCHIVE_POLL, slug, actor)
+
+
+# Django's foreign keys are checked at the commit, so the order does not matter.
+DELETE_POLL = f"""
+WITH managed AS ({MANAGED_POLL}), poll AS (
+    -- Locked before any row, as in EDIT_POLL.
+    SELECT id, polls_hold_votes(id) AS voted FROM managed
+), options AS (
+    DELETE FROM polls_option AS option USING poll WHERE option.poll_id = poll.id
+), invites AS (
+    DELETE FROM polls_invite AS invite USING poll WHERE invite.poll_id = poll.id
+), deleted AS (
+    DELETE FROM polls_poll AS deleted USING poll WHERE deleted.id = poll.id
+)
+SELECT EXISTS (SELECT FROM poll) AS found, true AS done
+"""
+
+
+def delete_poll(conn: Connection, slug: str, actor: Actor) -> None:
+    """Delete a poll without votes, with its options and its invitations.
+
+    Raises PollFrozen where it has votes, and PollNotFound like get_managed_poll.
+    """
+    _change_state(conn, DELETE_POLL, slug, actor)
+
+
+def _change_state(conn: Connection, statement: str, slug: str, actor: Actor) -> bool:
+    with translated_errors():
+        found, done = fetch_one(conn, statement, slug=slug, **actor._asdict())
+    if not found:
+        raise PollNotFound(slug)
+    return bool(done)

@@ -1,0 +1,54 @@
+"""Decorators for the pages that need an account, and for those that need the right to manage a poll."""
+
+from collections.abc import Callable
+from functools import update_wrapper, wraps
+from typing import Concatenate, ParamSpec
+
+from django.contrib.auth.views import redirect_to_login
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+
+from polls import queries
+
+Parameters = ParamSpec("Parameters")
+
+
+def for_users(
+    view: Callable[Concatenate[HttpRequest, queries.Actor, Parameters], HttpResponse],
+) -> Callable[..., HttpResponse]:
+    """Redirect anonymous visitors to sign in, and pass the user to the view as an actor. A form sent before is lost."""
+
+    @never_cache
+    @wraps(view)
+    def with_actor(request: HttpRequest, *args: Parameters.args, **kwargs: Parameters.kwargs) -> HttpResponse:
+        user = request.user
+        if not user.is_authenticated:
+            is_page = request.method in ("GET", "HEAD")
+            return redirect_to_login(request.get_full_path() if is_page else reverse("polls:my_polls"))
+        return view(request, queries.Actor(user.pk, user.is_staff, user.get_username()), *args, **kwargs)
+
+    return with_actor
+
+
+def for_poll_managers(
+    view: Callable[Concatenate[HttpRequest, queries.Actor, str, Parameters], HttpResponse],
+) -> Callable[..., HttpResponse]:
+    """Like for_users, for the pages that manage a poll. Each statement of the data layer checks the actor's right, and
+    answers as if the poll did not exist where there is none."""
+
+    def managed(
+        request: HttpRequest,
+        actor: queries.Actor,
+        /,
+        slug: str,
+        *args: Parameters.args,
+        **kwargs: Parameters.kwargs,
+    ) -> HttpResponse:
+        try:
+            return view(request, actor, slug, *args, **kwargs)
+        except queries.PollNotFound:
+            raise Http404 from None
+
+    update_wrapper(managed, view)
+    return for_users(managed)

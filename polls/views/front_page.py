@@ -1,0 +1,28 @@
+"""The front page: open polls."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from polls import queries
+from polls.database import pool
+from polls.forms.search import SearchForm
+from polls.views.pagination import Page
+
+POLLS_PER_PAGE = 20
+
+
+@require_safe
+def front_page(request: HttpRequest) -> HttpResponse:
+    """Show open polls, newest first or most votes first."""
+    form = SearchForm(request.GET)
+    valid = form.is_valid()
+    search = form.cleaned_data.get("q", "")
+    by_votes = form.cleaned_data.get("order") == "votes"
+    page = Page(form.cleaned_data.get("page") or 1, POLLS_PER_PAGE, q=search, order="votes" if by_votes else "")
+    polls: list[queries.PollRow] = []
+    if valid:
+        with pool().connection(autocommit=True) as conn:
+            polls = queries.list_polls(conn, search=search, by_votes=by_votes, limit=page.limit, offset=page.offset)
+    context = {"polls": page.cut(polls), "search": search, "by_votes": by_votes, "page": page}
+    return render(request, "polls/poll_list.html", context)

@@ -1,0 +1,75 @@
+"""Responses that several views give: a page of a poll, 303, 429, and a file sent in parts."""
+
+from collections.abc import Iterator
+from functools import partial
+from itertools import chain
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+
+from polls import queries
+from polls.slugs import code_of
+from polls.views.viewers import may_manage
+
+
+def render_poll(
+    request: HttpRequest, template: str, poll: queries.PollRow, context: dict[str, object], status: int = 200
+) -> HttpResponse:
+    """Render a page of a poll, with times in the poll's zone."""
+    context = {
+        "poll": poll,
+        # A callable: a page that does not use it sends no query of the ORM for the user.
+        "may_manage": partial(may_manage, request, poll),
+        "origin": request.build_absolute_uri("/")[:-1],
+        "short_url": short_url(request, poll.slug),
+        **context,
+    }
+    with timezone.override(zone_of(poll)):
+        return render(request, template, context, status=status)
+
+
+def short_url(request: HttpRequest, slug: str) -> str:
+    """Return the short address of a poll, with scheme and host."""
+    return request.build_absolute_uri(reverse("polls:short_link", args=[code_of(slug)]))
+
+
+def zone_of(poll: queries.PollRow | queries.OwnedPoll) -> ZoneInfo | None:
+    """Return the zone in which a poll's times are shown: its own, or None for the site's."""
+    try:
+        return ZoneInfo(poll.time_zone) if poll.time_zone else None
+    except (ZoneInfoNotFoundError, ValueError):
+        return None
+
+
+def see_other(to: str, *arguments: object) -> HttpResponse:
+    """Redirect to a view or an address with 303, so that the browser sends a GET whatever it sent before."""
+    response = redirect(to, *arguments)
+    response.status_code = 303
+    return response
+
+
+def too_many_requests(request: HttpRequest, seconds: int) -> HttpResponse:
+    """Answer 429, with the seconds to wait."""
+    response = render(request, "429.html", {"seconds": seconds}, status=429)
+    response["Retry-After"] = str(seconds)
+    return response
+
+
+def streamed(
+    request: HttpRequest, parts: Iterator[bytes], content_type: str, filename: str, *, length: int | None = None
+) -> StreamingHttpResponse:
+    """Answer with a file to save, sent in parts.
+
+    The generator of the parts takes a connection of the pool to read one part, and never while it yields: a slow
+    client holds a thread of the server, and no connection. The first part is read now: where the database is away,
+    the answer is 503.
+    """
+    first = next(parts, b"")
+    headers = {"Content-Disposition": f'attachment; filename="{filename}"'}
+    if length is not None:
+        headers["Content-Length"] = str(length)
+    body = iter(()) if request.method == "HEAD" else chain((first,), parts)
+    return StreamingHttpResponse(body, content_type=f"{content_type}; charset=utf-8", headers=headers)
