@@ -1,0 +1,731 @@
+CREATE FUNCTION public.polls_actor() RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT left(coalesce(nullif(current_setting('polls.actor', true), ''), 'database user ' || session_user), 200)
+$$;
+CREATE FUNCTION public.polls_append_only() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM polls_refuse(TG_TABLE_NAME || '_append_only', 'What is written here stays as it is');
+    RETURN NULL;
+END
+$$;
+CREATE FUNCTION public.polls_check_votes() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    broken text;
+BEGIN
+    -- A snapshot as old as the transaction would not see the poll being closed.
+    IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+        PERFORM polls_refuse('polls_vote_read_committed', 'Votes are written in READ COMMITTED transactions only');
+    END IF;
+    -- In the order of the ids, so that two statements on several polls cannot deadlock.
+    PERFORM pg_advisory_xact_lock_shared(polls_lock_key(poll_id))
+       FROM (SELECT DISTINCT poll_id FROM written ORDER BY poll_id) AS polls;
+    SELECT rule INTO broken
+      FROM written AS vote
+      LEFT JOIN polls_poll AS poll ON poll.id = vote.poll_id
+     CROSS JOIN LATERAL (
+        SELECT CASE
+            WHEN poll.id IS NULL
+                OR polls_state(poll.opens_at, poll.closes_at, poll.archived_at) <> 'open'
+                THEN 'polls_vote_while_open'
+            WHEN TG_OP = 'DELETE'
+                THEN NULL
+            WHEN vote.cast_at < poll.opens_at OR vote.cast_at > clock_timestamp()
+                THEN 'polls_vote_while_open'
+            WHEN cardinality(vote.choices) NOT BETWEEN poll.min_choices AND poll.max_choices
+                THEN 'polls_vote_choice_count'
+            WHEN cardinality(vote.choices) > 1
+                AND cardinality(vote.choices) > (SELECT count(DISTINCT choice) FROM unnest(vote.choices) AS choice)
+                THEN 'polls_vote_choices_distinct'
+        END AS rule
+     ) AS checked
+     WHERE rule IS NOT NULL
+     LIMIT 1;
+    IF FOUND THEN
+        PERFORM polls_refuse(broken, CASE broken
+            WHEN 'polls_vote_while_open' THEN 'The poll is not open at the time of this vote'
+            WHEN 'polls_vote_choice_count' THEN 'Too few or too many choices'
+            ELSE 'An option is chosen twice'
+        END);
+    END IF;
+    RETURN NULL;
+END
+$$;
+CREATE FUNCTION public.polls_clear_tally() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    DELETE FROM polls_tally;
+    DELETE FROM polls_turnout;
+    RETURN NULL;
+END
+$$;
+CREATE FUNCTION public.polls_content_hash(asked bigint) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT encode(sha256(convert_to((
+        jsonb_build_array(
+            coalesce((SELECT before FROM polls_correction WHERE poll_id = asked AND field = 'title'
+                       ORDER BY id LIMIT 1), title),
+            coalesce((SELECT before FROM polls_correction WHERE poll_id = asked AND field = 'description'
+                       ORDER BY id LIMIT 1), description),
+            audience, named, changeable, min_choices, max_choices, draw_source
+        ) || coalesce((
+            SELECT jsonb_agg(
+                       coalesce((SELECT before FROM polls_correction AS c WHERE c.option_id = o.id
+                                  ORDER BY c.id LIMIT 1), o.text)
+                       ORDER BY o.position, o.id)
+              FROM polls_option AS o WHERE o.poll_id = asked
+        ), '[]')
+    )::text, 'UTF8')), 'hex')
+      FROM polls_poll WHERE id = asked
+$$;
+CREATE FUNCTION public.polls_correct() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    UPDATE polls_poll SET title = NEW.after WHERE id = NEW.poll_id AND NEW.field = 'title';
+    UPDATE polls_poll SET description = NEW.after WHERE id = NEW.poll_id AND NEW.field = 'description';
+    UPDATE polls_option SET text = NEW.after WHERE id = NEW.option_id;
+    RETURN NULL;
+END
+$$;
+CREATE FUNCTION public.polls_count_votes() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    sign CONSTANT integer := TG_ARGV[0];
+    own_slot CONSTANT integer := pg_backend_pid() % 16;
+BEGIN
+    INSERT INTO polls_tally AS tally (poll_id, option_id, slot, votes)
+    SELECT poll_id, option_id, own_slot, sign * count(*)
+      FROM counted CROSS JOIN unnest(choices) AS option_id
+     GROUP BY poll_id, option_id
+     ORDER BY poll_id, option_id
+        ON CONFLICT (poll_id, option_id, slot) DO UPDATE SET votes = tally.votes + excluded.votes;
+    INSERT INTO polls_turnout AS turnout (poll_id, slot, voters)
+    SELECT poll_id, own_slot, sign * count(*)
+      FROM counted
+     GROUP BY poll_id
+     ORDER BY poll_id
+        ON CONFLICT (poll_id, slot) DO UPDATE SET voters = turnout.voters + excluded.voters;
+    RETURN NULL;
+END
+$$;
+CREATE FUNCTION public.polls_draw_winner() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $_$
+DECLARE
+    source text;
+    entries polls_entries;
+    seed bytea;
+    inner_pad bytea;
+    outer_pad bytea;
+    drawn text[];
+BEGIN
+    PERFORM polls_hold_closed(NEW.poll_id);
+    IF NEW.number <> (SELECT coalesce(max(number), 0) + 1 FROM polls_draw WHERE poll_id = NEW.poll_id) THEN
+        PERFORM polls_refuse('polls_draw_number', 'Another draw was made meanwhile');
+    END IF;
+    -- These two are constraints as well; here they are said in words.
+    IF NEW.number > 1 AND NEW.reason ~ '^\s*$' THEN
+        PERFORM polls_refuse('polls_draw_again_with_reason', 'A draw after the first needs a reason');
+    END IF;
+    IF NEW.number > 99 THEN
+        PERFORM polls_refuse('polls_draw_most', 'A poll has at most 99 draws');
+    END IF;
+    SELECT draw_source INTO source FROM polls_poll WHERE id = NEW.poll_id;
+    IF source <> '' AND NEW.public_value ~ '^\s*$' THEN
+        PERFORM polls_refuse('polls_draw_public_value', 'The public value that was announced is missing');
+    ELSIF source = '' AND NEW.public_value <> '' THEN
+        PERFORM polls_refuse('polls_draw_public_value', 'No public value was announced for this poll');
+    END IF;
+    SELECT * INTO entries FROM polls_entries
+     WHERE poll_id = NEW.poll_id AND option_id IS NOT DISTINCT FROM NEW.option_id;
+    IF NOT FOUND AND NEW.option_id IS NULL THEN
+        PERFORM polls_refuse('polls_draw_from_entries', 'The entries of everybody who voted are not frozen yet');
+    ELSIF NOT FOUND THEN
+        PERFORM polls_refuse('polls_draw_from_entries', 'The entries of this option are not frozen yet');
+    END IF;
+    NEW.secret := (SELECT encode(polls_hash_again(secret, 100 - NEW.number), 'hex')
+                     FROM polls_secret WHERE poll_id = NEW.poll_id);
+    seed := polls_hmac(decode(NEW.secret, 'hex'), concat_ws('/', entries.hash, NEW.public_value, NEW.number));
+    inner_pad := polls_hmac_pad(seed, 54);
+    outer_pad := polls_hmac_pad(seed, 92);
+    entries.codes := entries.codes || ''; -- in memory as a whole, or each slice is fetched from the disk
+    SELECT array_agg(code ORDER BY place) INTO drawn
+      FROM (
+        SELECT code, sha256(outer_pad || sha256(inner_pad || convert_to(code, 'UTF8'))) AS place
+          FROM generate_series(0, octet_length(entries.codes) / 32 - 1) AS position
+         CROSS JOIN LATERAL (SELECT encode(substr(entries.codes, 32 * position + 1, 32), 'hex') AS code) AS entry
+         ORDER BY place
+         LIMIT 11
+      ) AS first;
+    NEW.winner := drawn[1];
+    NEW.alternates := coalesce(drawn[2:], '{}');
+    NEW.drawn_at := clock_timestamp();
+    NEW.drawn_by := polls_actor();
+    RETURN NEW;
+END
+$_$;
+CREATE FUNCTION public.polls_entry_code(poll_id bigint, option_id bigint, voter text) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT encode(polls_hmac(secret.secret, coalesce(option_id::text, 'all') || '/' || voter), 'hex')
+      FROM polls_secret AS secret
+     WHERE secret.poll_id = polls_entry_code.poll_id
+$$;
+CREATE FUNCTION public.polls_freeze_entries() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    among CONSTANT text := coalesce(NEW.option_id::text, 'all');
+    inner_pad bytea;
+    outer_pad bytea;
+BEGIN
+    PERFORM polls_hold_closed(NEW.poll_id);
+    SELECT polls_hmac_pad(secret, 54), polls_hmac_pad(secret, 92) INTO inner_pad, outer_pad
+      FROM polls_secret WHERE poll_id = NEW.poll_id;
+    -- As polls_entry_code says, with the pads made once. A voter has one vote, however many choices are in it.
+    WITH entry AS MATERIALIZED (
+        SELECT sha256(outer_pad || sha256(inner_pad || convert_to(among || '/' || voter, 'UTF8'))) AS code
+          FROM polls_vote
+         WHERE poll_id = NEW.poll_id AND (NEW.option_id IS NULL OR NEW.option_id = ANY (choices))
+         ORDER BY code
+    )
+    SELECT string_agg(code, ''),
+           encode(sha256(convert_to(string_agg(encode(code, 'hex') || E'\n', ''), 'UTF8')), 'hex')
+      INTO NEW.codes, NEW.hash
+      FROM entry;
+    IF NEW.codes IS NULL AND NEW.option_id IS NULL THEN
+        PERFORM polls_refuse('polls_draw_of_somebody', 'Nobody has voted');
+    ELSIF NEW.codes IS NULL THEN
+        PERFORM polls_refuse('polls_draw_of_somebody', 'Nobody has chosen this option');
+    END IF;
+    NEW.frozen_at := clock_timestamp();
+    NEW.frozen_by := polls_actor();
+    RETURN NEW;
+END
+$$;
+CREATE FUNCTION public.polls_guard_content() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF pg_trigger_depth() = 1 AND polls_hold_votes(OLD.id) THEN
+        PERFORM polls_refuse('polls_poll_frozen', 'The text of a poll with votes is changed by a correction only');
+    END IF;
+    RETURN NEW;
+END
+$$;
+CREATE FUNCTION public.polls_guard_drawn() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM polls_hold_votes(OLD.id);
+    IF EXISTS (SELECT FROM polls_entries WHERE poll_id = OLD.id) THEN
+        PERFORM polls_refuse('polls_poll_drawn', 'A poll with a draw stays closed');
+    END IF;
+    RETURN NEW;
+END
+$$;
+CREATE FUNCTION public.polls_guard_option() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF (TG_OP <> 'DELETE' AND polls_hold_votes(NEW.poll_id)) OR (TG_OP <> 'INSERT' AND polls_hold_votes(OLD.poll_id))
+    THEN
+        PERFORM polls_refuse('polls_option_frozen', 'The options of a poll are frozen from its first vote on');
+    END IF;
+    RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
+END
+$$;
+CREATE FUNCTION public.polls_guard_poll() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF NOT polls_hold_votes(OLD.id) THEN
+        RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
+    END IF;
+    IF TG_OP = 'DELETE' THEN
+        PERFORM polls_refuse('polls_poll_kept', 'A poll with votes is archived, not deleted');
+    END IF;
+    IF (OLD.id, OLD.slug, OLD.audience, OLD.named, OLD.changeable, OLD.shuffled, OLD.min_choices, OLD.max_choices,
+        OLD.opens_at)
+        IS DISTINCT FROM
+       (NEW.id, NEW.slug, NEW.audience, NEW.named, NEW.changeable, NEW.shuffled, NEW.min_choices, NEW.max_choices,
+        NEW.opens_at)
+    THEN
+        PERFORM polls_refuse('polls_poll_frozen', 'The rules of a poll are frozen from its first vote on');
+    END IF;
+    -- No closing in the past: votes were taken until now, when the lock was granted.
+    IF NEW.closes_at < clock_timestamp() THEN
+        NEW.closes_at := greatest(NEW.closes_at, least(OLD.closes_at, clock_timestamp()));
+    END IF;
+    RETURN NEW;
+END
+$$;
+CREATE FUNCTION public.polls_hash_again(link bytea, times integer) RETURNS bytea
+    LANGUAGE plpgsql IMMUTABLE
+    AS $$
+BEGIN
+    FOR _ IN 1 .. times LOOP
+        link := sha256(link);
+    END LOOP;
+    RETURN link;
+END
+$$;
+CREATE FUNCTION public.polls_hmac(key bytea, message text) RETURNS bytea
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    SELECT sha256(polls_hmac_pad(key, 92) || sha256(polls_hmac_pad(key, 54) || convert_to(message, 'UTF8')))
+$$;
+CREATE FUNCTION public.polls_hmac_pad(key bytea, mask integer) RETURNS bytea
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    SELECT string_agg(set_byte('x', 0, get_byte(key || decode(repeat('00', 32), 'hex'), place) # mask), ''
+                      ORDER BY place)
+      FROM generate_series(0, 63) AS place
+$$;
+CREATE FUNCTION public.polls_hold_closed(asked bigint) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    -- A snapshot as old as the transaction would not see the last votes.
+    IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+        PERFORM polls_refuse('polls_draw_read_committed', 'Draws are made in READ COMMITTED transactions only');
+    END IF;
+    PERFORM polls_hold_votes(asked);
+    IF NOT EXISTS (SELECT FROM polls_poll WHERE id = asked AND closes_at <= clock_timestamp()) THEN
+        PERFORM polls_refuse('polls_draw_after_closing', 'A winner is drawn after the poll has closed');
+    END IF;
+END
+$$;
+CREATE FUNCTION public.polls_hold_votes(poll_id bigint) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(polls_lock_key(poll_id));
+    RETURN EXISTS (SELECT FROM polls_vote AS vote WHERE vote.poll_id = polls_hold_votes.poll_id);
+END
+$$;
+CREATE FUNCTION public.polls_lock_key(poll_id bigint) RETURNS bigint
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    SELECT hashtextextended('polls_poll', poll_id)
+$$;
+CREATE FUNCTION public.polls_log_change() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    before CONSTANT jsonb := CASE WHEN TG_OP <> 'INSERT' THEN to_jsonb(OLD) ELSE '{}' END;
+    after CONSTANT jsonb := CASE WHEN TG_OP <> 'DELETE' THEN to_jsonb(NEW) ELSE '{}' END;
+    hidden CONSTANT text[] := ARRAY['token_hash'];
+BEGIN
+    INSERT INTO polls_event (poll_id, at, actor, action, details)
+    SELECT coalesce(after ->> TG_ARGV[1], before ->> TG_ARGV[1])::bigint,
+           clock_timestamp(),
+           polls_actor(),
+           TG_ARGV[0] || CASE TG_OP WHEN 'INSERT' THEN ' added' WHEN 'UPDATE' THEN ' changed' ELSE ' removed' END,
+           coalesce(jsonb_object_agg(key, jsonb_build_array(before -> key, after -> key)), '{}')
+      FROM jsonb_object_keys(before || after) AS key
+     WHERE before -> key IS DISTINCT FROM after -> key
+       AND key <> ALL (hidden)
+    HAVING count(*) > 0;
+    RETURN NULL;
+END
+$$;
+CREATE FUNCTION public.polls_log_entries() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    INSERT INTO polls_event (poll_id, at, actor, action, details)
+    VALUES (NEW.poll_id, NEW.frozen_at, NEW.frozen_by, 'entries added', jsonb_build_object(
+        'option_id', jsonb_build_array(NULL, NEW.option_id),
+        'entries', jsonb_build_array(NULL, octet_length(NEW.codes) / 32),
+        'hash', jsonb_build_array(NULL, NEW.hash)));
+    RETURN NULL;
+END
+$$;
+CREATE FUNCTION public.polls_looks(text text) RETURNS text
+    LANGUAGE sql IMMUTABLE STRICT
+    AS $$
+    SELECT lower(btrim(regexp_replace(visible, '\s+', ' ', 'g')))
+      FROM regexp_replace(normalize(text, NFKC), '[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]', '', 'g')
+           AS visible
+$$;
+CREATE FUNCTION public.polls_make_secret() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    secret CONSTANT bytea := polls_random_bytes();
+    commitment CONSTANT text := encode(polls_hash_again(secret, 100), 'hex');
+BEGIN
+    INSERT INTO polls_secret (poll_id, secret, commitment) VALUES (NEW.id, secret, commitment);
+    INSERT INTO polls_event (poll_id, at, actor, action, details)
+    VALUES (NEW.id, clock_timestamp(), polls_actor(), 'secret added',
+            jsonb_build_object('commitment', jsonb_build_array(NULL, commitment)));
+    RETURN NULL;
+END
+$$;
+CREATE FUNCTION public.polls_note_correction() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF NOT polls_hold_votes(NEW.poll_id) THEN
+        PERFORM polls_refuse('polls_correction_with_votes', 'A poll without votes is edited, not corrected');
+    END IF;
+    NEW.before := CASE NEW.field
+        WHEN 'title' THEN (SELECT title FROM polls_poll WHERE id = NEW.poll_id)
+        WHEN 'description' THEN (SELECT description FROM polls_poll WHERE id = NEW.poll_id)
+        ELSE (SELECT text FROM polls_option WHERE id = NEW.option_id AND poll_id = NEW.poll_id)
+    END;
+    IF NEW.before IS NULL THEN
+        PERFORM polls_refuse('polls_correction_target', 'This is no option of the poll');
+    END IF;
+    RETURN NEW;
+END
+$$;
+CREATE FUNCTION public.polls_pin_vote() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM polls_refuse('polls_vote_pinned', 'A vote keeps its poll and its voter');
+    RETURN NULL;
+END
+$$;
+CREATE FUNCTION public.polls_random_bytes() RETURNS bytea
+    LANGUAGE sql
+    AS $$
+    SELECT sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()))
+$$;
+CREATE FUNCTION public.polls_recount_votes() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    INSERT INTO polls_tally AS tally (poll_id, option_id, slot, votes)
+    SELECT poll_id, option_id, pg_backend_pid() % 16, sum(sign)
+      FROM (SELECT poll_id, choices, 1 AS sign FROM new_votes
+            UNION ALL
+            SELECT poll_id, choices, -1 FROM old_votes) AS changed
+     CROSS JOIN unnest(choices) AS option_id
+     GROUP BY poll_id, option_id
+    HAVING sum(sign) <> 0
+     ORDER BY poll_id, option_id
+        ON CONFLICT (poll_id, option_id, slot) DO UPDATE SET votes = tally.votes + excluded.votes;
+    RETURN NULL;
+END
+$$;
+CREATE FUNCTION public.polls_refuse(rule text, reason text) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    RAISE EXCEPTION '%', reason USING ERRCODE = 'check_violation', CONSTRAINT = rule;
+END
+$$;
+CREATE FUNCTION public.polls_state(opens_at timestamp with time zone, closes_at timestamp with time zone, archived_at timestamp with time zone) RETURNS text
+    LANGUAGE sql
+    AS $$
+    SELECT CASE
+        WHEN archived_at IS NOT NULL THEN 'archived'
+        WHEN opens_at IS NULL THEN 'draft'
+        WHEN clock_timestamp() < opens_at THEN 'scheduled'
+        WHEN clock_timestamp() >= closes_at THEN 'closed'
+        ELSE 'open'
+    END
+$$;
+CREATE TABLE public.polls_correction (
+    id bigint NOT NULL,
+    field character varying(11) NOT NULL,
+    before text DEFAULT ''::text NOT NULL,
+    after text NOT NULL,
+    reason character varying(200) NOT NULL,
+    corrected_at timestamp with time zone DEFAULT statement_timestamp() NOT NULL,
+    option_id bigint,
+    poll_id bigint NOT NULL,
+    CONSTRAINT polls_correction_reason CHECK ((NOT ((reason)::text ~ '^\s*$'::text))),
+    CONSTRAINT polls_correction_target CHECK (((((field)::text = 'option'::text) AND (option_id IS NOT NULL)) OR (((field)::text = ANY ((ARRAY['title'::character varying, 'description'::character varying])::text[])) AND (option_id IS NULL))))
+);
+ALTER TABLE public.polls_correction ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
+    SEQUENCE NAME public.polls_correction_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+CREATE TABLE public.polls_draw (
+    id bigint NOT NULL,
+    number integer NOT NULL,
+    public_value character varying(500) DEFAULT ''::character varying NOT NULL,
+    reason character varying(200) DEFAULT ''::character varying NOT NULL,
+    secret character varying(64) NOT NULL,
+    winner character varying(64) NOT NULL,
+    alternates character varying(64)[] NOT NULL,
+    drawn_at timestamp with time zone NOT NULL,
+    drawn_by character varying(200) NOT NULL,
+    option_id bigint,
+    poll_id bigint NOT NULL,
+    CONSTRAINT polls_draw_again_with_reason CHECK (((number = 1) OR (NOT ((reason)::text ~ '^\s*$'::text)))),
+    CONSTRAINT polls_draw_most CHECK ((number < 100)),
+    CONSTRAINT polls_draw_number_check CHECK ((number >= 0))
+);
+ALTER TABLE public.polls_draw ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
+    SEQUENCE NAME public.polls_draw_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+CREATE TABLE public.polls_entries (
+    id bigint NOT NULL,
+    codes bytea NOT NULL,
+    hash character varying(64) NOT NULL,
+    frozen_at timestamp with time zone NOT NULL,
+    frozen_by character varying(200) NOT NULL,
+    option_id bigint,
+    poll_id bigint NOT NULL
+);
+ALTER TABLE ONLY public.polls_entries ALTER COLUMN codes SET STORAGE EXTERNAL;
+ALTER TABLE public.polls_entries ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
+    SEQUENCE NAME public.polls_entries_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+CREATE TABLE public.polls_event (
+    id bigint NOT NULL,
+    at timestamp with time zone DEFAULT statement_timestamp() NOT NULL,
+    actor character varying(200) NOT NULL,
+    action character varying(40) NOT NULL,
+    details jsonb DEFAULT '{}'::jsonb NOT NULL,
+    poll_id bigint NOT NULL
+);
+ALTER TABLE public.polls_event ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
+    SEQUENCE NAME public.polls_event_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+CREATE TABLE public.polls_invite (
+    id bigint NOT NULL,
+    label character varying(200) DEFAULT ''::character varying NOT NULL,
+    token_hash character varying(64) NOT NULL,
+    issued_at timestamp with time zone DEFAULT statement_timestamp() NOT NULL,
+    revoked_at timestamp with time zone,
+    poll_id bigint NOT NULL
+);
+ALTER TABLE public.polls_invite ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
+    SEQUENCE NAME public.polls_invite_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+CREATE TABLE public.polls_option (
+    id bigint NOT NULL,
+    text character varying(200) NOT NULL,
+    "position" smallint DEFAULT 0 NOT NULL,
+    poll_id bigint NOT NULL,
+    CONSTRAINT polls_option_not_blank CHECK ((NOT ((text)::text ~ '^\s*$'::text))),
+    CONSTRAINT polls_option_position_check CHECK (("position" >= 0))
+);
+ALTER TABLE public.polls_option ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
+    SEQUENCE NAME public.polls_option_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+CREATE TABLE public.polls_poll (
+    id bigint NOT NULL,
+    slug character varying(80) NOT NULL,
+    title character varying(200) NOT NULL,
+    description text DEFAULT ''::text NOT NULL,
+    audience character varying(10) DEFAULT 'link'::character varying NOT NULL,
+    results character varying(10) DEFAULT 'always'::character varying NOT NULL,
+    named boolean DEFAULT false NOT NULL,
+    changeable boolean DEFAULT false NOT NULL,
+    shuffled boolean DEFAULT false NOT NULL,
+    listed boolean DEFAULT true NOT NULL,
+    min_choices smallint DEFAULT 1 NOT NULL,
+    max_choices smallint DEFAULT 1 NOT NULL,
+    opens_at timestamp with time zone,
+    closes_at timestamp with time zone,
+    archived_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT statement_timestamp() NOT NULL,
+    owner_id integer,
+    draw_source character varying(200) DEFAULT ''::character varying NOT NULL,
+    time_zone character varying(50) DEFAULT ''::character varying NOT NULL,
+    CONSTRAINT polls_poll_audience CHECK (((audience)::text = ANY ((ARRAY['link'::character varying, 'account'::character varying, 'invite'::character varying])::text[]))),
+    CONSTRAINT polls_poll_choice_range CHECK (((max_choices >= min_choices) AND (min_choices >= 1))),
+    CONSTRAINT polls_poll_max_choices_check CHECK ((max_choices >= 0)),
+    CONSTRAINT polls_poll_min_choices_check CHECK ((min_choices >= 0)),
+    CONSTRAINT polls_poll_results CHECK (((results)::text = ANY ((ARRAY['always'::character varying, 'voted'::character varying, 'closed'::character varying, 'owner'::character varying])::text[]))),
+    CONSTRAINT polls_poll_window CHECK (((opens_at IS NULL) OR (closes_at IS NULL) OR (closes_at > opens_at)))
+);
+ALTER TABLE public.polls_poll ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
+    SEQUENCE NAME public.polls_poll_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+CREATE TABLE public.polls_secret (
+    poll_id bigint NOT NULL,
+    secret bytea NOT NULL,
+    commitment character varying(64) NOT NULL,
+    CONSTRAINT polls_secret_committed CHECK (((octet_length(secret) = 32) AND ((commitment)::text = encode(public.polls_hash_again(secret, 100), 'hex'::text))))
+);
+CREATE TABLE public.polls_tally (
+    slot smallint NOT NULL,
+    votes bigint NOT NULL,
+    option_id bigint NOT NULL,
+    poll_id bigint NOT NULL
+)
+WITH (fillfactor='50');
+CREATE TABLE public.polls_turnout (
+    slot smallint NOT NULL,
+    voters bigint NOT NULL,
+    poll_id bigint NOT NULL
+)
+WITH (fillfactor='50');
+CREATE TABLE public.polls_vote (
+    id bigint NOT NULL,
+    voter character varying(100) NOT NULL,
+    choices bigint[] NOT NULL,
+    cast_at timestamp with time zone DEFAULT statement_timestamp() NOT NULL,
+    poll_id bigint NOT NULL,
+    CONSTRAINT polls_vote_choices_flat CHECK ((COALESCE(array_ndims(choices), 1) = 1))
+);
+ALTER TABLE public.polls_vote ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
+    SEQUENCE NAME public.polls_vote_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+ALTER TABLE ONLY public.polls_correction
+    ADD CONSTRAINT polls_correction_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY public.polls_draw
+    ADD CONSTRAINT polls_draw_number UNIQUE (poll_id, number);
+ALTER TABLE ONLY public.polls_draw
+    ADD CONSTRAINT polls_draw_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY public.polls_entries
+    ADD CONSTRAINT polls_entries_once UNIQUE (poll_id, option_id);
+ALTER TABLE ONLY public.polls_entries
+    ADD CONSTRAINT polls_entries_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY public.polls_event
+    ADD CONSTRAINT polls_event_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY public.polls_invite
+    ADD CONSTRAINT polls_invite_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY public.polls_invite
+    ADD CONSTRAINT polls_invite_token_hash_key UNIQUE (token_hash);
+ALTER TABLE ONLY public.polls_option
+    ADD CONSTRAINT polls_option_of_poll UNIQUE (poll_id, id);
+ALTER TABLE ONLY public.polls_option
+    ADD CONSTRAINT polls_option_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY public.polls_option
+    ADD CONSTRAINT polls_option_text UNIQUE (poll_id, text);
+ALTER TABLE ONLY public.polls_poll
+    ADD CONSTRAINT polls_poll_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY public.polls_poll
+    ADD CONSTRAINT polls_poll_slug_key UNIQUE (slug);
+ALTER TABLE ONLY public.polls_secret
+    ADD CONSTRAINT polls_secret_pkey PRIMARY KEY (poll_id);
+ALTER TABLE ONLY public.polls_tally
+    ADD CONSTRAINT polls_tally_pkey PRIMARY KEY (poll_id, option_id, slot);
+ALTER TABLE ONLY public.polls_turnout
+    ADD CONSTRAINT polls_turnout_pkey PRIMARY KEY (poll_id, slot);
+ALTER TABLE ONLY public.polls_vote
+    ADD CONSTRAINT polls_vote_one_per_voter UNIQUE (poll_id, voter);
+ALTER TABLE ONLY public.polls_vote
+    ADD CONSTRAINT polls_vote_pkey PRIMARY KEY (id);
+CREATE INDEX polls_correction_option_id_9d2291d6 ON public.polls_correction USING btree (option_id);
+CREATE INDEX polls_correction_poll_id_7d364c5f ON public.polls_correction USING btree (poll_id);
+CREATE INDEX polls_draw_option_id_2cc6ca1a ON public.polls_draw USING btree (option_id);
+CREATE INDEX polls_draw_poll_id_dce02929 ON public.polls_draw USING btree (poll_id);
+CREATE UNIQUE INDEX polls_entries_once_among_all ON public.polls_entries USING btree (poll_id) WHERE (option_id IS NULL);
+CREATE INDEX polls_entries_option_id_d298d53a ON public.polls_entries USING btree (option_id);
+CREATE INDEX polls_entries_poll_id_bc8f5c97 ON public.polls_entries USING btree (poll_id);
+CREATE INDEX polls_event_poll_id_ecf5f3e5 ON public.polls_event USING btree (poll_id);
+CREATE UNIQUE INDEX polls_invite_label ON public.polls_invite USING btree (poll_id, label) WHERE (NOT ((label)::text = ''::text));
+CREATE INDEX polls_invite_poll_id_d082373b ON public.polls_invite USING btree (poll_id);
+CREATE INDEX polls_invite_token_hash_d173b000_like ON public.polls_invite USING btree (token_hash varchar_pattern_ops);
+CREATE UNIQUE INDEX polls_option_looks ON public.polls_option USING btree (poll_id, public.polls_looks((text)::text));
+CREATE INDEX polls_option_poll_id_57b18242 ON public.polls_option USING btree (poll_id);
+CREATE INDEX polls_poll_code ON public.polls_poll USING btree ("right"((slug)::text, 10));
+CREATE INDEX polls_poll_newest ON public.polls_poll USING btree (opens_at DESC, id DESC);
+CREATE INDEX polls_poll_owner_id_ba682987 ON public.polls_poll USING btree (owner_id);
+CREATE INDEX polls_poll_slug_9cb4387f_like ON public.polls_poll USING btree (slug varchar_pattern_ops);
+CREATE INDEX polls_vote_poll_id_482e29e3 ON public.polls_vote USING btree (poll_id);
+CREATE TRIGGER polls_correction_append_only BEFORE DELETE OR UPDATE ON public.polls_correction FOR EACH ROW EXECUTE FUNCTION public.polls_append_only();
+CREATE TRIGGER polls_correction_apply AFTER INSERT ON public.polls_correction FOR EACH ROW EXECUTE FUNCTION public.polls_correct();
+CREATE TRIGGER polls_correction_note BEFORE INSERT ON public.polls_correction FOR EACH ROW EXECUTE FUNCTION public.polls_note_correction();
+CREATE TRIGGER polls_draw_append_only BEFORE DELETE OR UPDATE ON public.polls_draw FOR EACH ROW EXECUTE FUNCTION public.polls_append_only();
+CREATE TRIGGER polls_draw_compute BEFORE INSERT ON public.polls_draw FOR EACH ROW EXECUTE FUNCTION public.polls_draw_winner();
+CREATE TRIGGER polls_draw_log AFTER INSERT ON public.polls_draw FOR EACH ROW EXECUTE FUNCTION public.polls_log_change('draw', 'poll_id');
+CREATE TRIGGER polls_entries_append_only BEFORE DELETE OR UPDATE ON public.polls_entries FOR EACH ROW EXECUTE FUNCTION public.polls_append_only();
+CREATE TRIGGER polls_entries_freeze BEFORE INSERT ON public.polls_entries FOR EACH ROW EXECUTE FUNCTION public.polls_freeze_entries();
+CREATE TRIGGER polls_entries_log AFTER INSERT ON public.polls_entries FOR EACH ROW EXECUTE FUNCTION public.polls_log_entries();
+CREATE TRIGGER polls_event_append_only BEFORE DELETE OR UPDATE ON public.polls_event FOR EACH ROW EXECUTE FUNCTION public.polls_append_only();
+CREATE TRIGGER polls_invite_log AFTER INSERT OR DELETE OR UPDATE ON public.polls_invite FOR EACH ROW EXECUTE FUNCTION public.polls_log_change('invite', 'poll_id');
+CREATE TRIGGER polls_option_guard BEFORE INSERT OR DELETE ON public.polls_option FOR EACH ROW EXECUTE FUNCTION public.polls_guard_option();
+CREATE TRIGGER polls_option_guard_update BEFORE UPDATE ON public.polls_option FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION public.polls_guard_option();
+CREATE TRIGGER polls_option_log AFTER INSERT OR DELETE OR UPDATE ON public.polls_option FOR EACH ROW EXECUTE FUNCTION public.polls_log_change('option', 'poll_id');
+CREATE TRIGGER polls_poll_guard_content BEFORE UPDATE ON public.polls_poll FOR EACH ROW WHEN (((((old.title)::text IS DISTINCT FROM (new.title)::text) OR (old.description IS DISTINCT FROM new.description)) OR ((old.draw_source)::text IS DISTINCT FROM (new.draw_source)::text))) EXECUTE FUNCTION public.polls_guard_content();
+CREATE TRIGGER polls_poll_guard_delete BEFORE DELETE ON public.polls_poll FOR EACH ROW EXECUTE FUNCTION public.polls_guard_poll();
+CREATE TRIGGER polls_poll_guard_drawn BEFORE UPDATE ON public.polls_poll FOR EACH ROW WHEN ((old.closes_at IS DISTINCT FROM new.closes_at)) EXECUTE FUNCTION public.polls_guard_drawn();
+CREATE TRIGGER polls_poll_guard_update BEFORE UPDATE ON public.polls_poll FOR EACH ROW WHEN ((((((((((((old.id IS DISTINCT FROM new.id) OR ((old.slug)::text IS DISTINCT FROM (new.slug)::text)) OR ((old.audience)::text IS DISTINCT FROM (new.audience)::text)) OR (old.named IS DISTINCT FROM new.named)) OR (old.changeable IS DISTINCT FROM new.changeable)) OR (old.shuffled IS DISTINCT FROM new.shuffled)) OR (old.min_choices IS DISTINCT FROM new.min_choices)) OR (old.max_choices IS DISTINCT FROM new.max_choices)) OR (old.opens_at IS DISTINCT FROM new.opens_at)) OR (old.closes_at IS DISTINCT FROM new.closes_at)) OR (old.archived_at IS DISTINCT FROM new.archived_at))) EXECUTE FUNCTION public.polls_guard_poll();
+CREATE TRIGGER polls_poll_log AFTER INSERT OR DELETE OR UPDATE ON public.polls_poll FOR EACH ROW EXECUTE FUNCTION public.polls_log_change('poll', 'id');
+CREATE TRIGGER polls_poll_secret AFTER INSERT ON public.polls_poll FOR EACH ROW EXECUTE FUNCTION public.polls_make_secret();
+CREATE TRIGGER polls_secret_append_only BEFORE UPDATE ON public.polls_secret FOR EACH ROW EXECUTE FUNCTION public.polls_append_only();
+CREATE TRIGGER polls_secret_kept BEFORE DELETE ON public.polls_secret FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION public.polls_append_only();
+CREATE TRIGGER polls_vote_check_delete AFTER DELETE ON public.polls_vote REFERENCING OLD TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.polls_check_votes();
+CREATE TRIGGER polls_vote_check_insert AFTER INSERT ON public.polls_vote REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.polls_check_votes();
+CREATE TRIGGER polls_vote_check_update AFTER UPDATE ON public.polls_vote REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.polls_check_votes();
+CREATE TRIGGER polls_vote_count_delete AFTER DELETE ON public.polls_vote REFERENCING OLD TABLE AS counted FOR EACH STATEMENT EXECUTE FUNCTION public.polls_count_votes('-1');
+CREATE TRIGGER polls_vote_count_insert AFTER INSERT ON public.polls_vote REFERENCING NEW TABLE AS counted FOR EACH STATEMENT EXECUTE FUNCTION public.polls_count_votes('1');
+CREATE TRIGGER polls_vote_count_truncate AFTER TRUNCATE ON public.polls_vote FOR EACH STATEMENT EXECUTE FUNCTION public.polls_clear_tally();
+CREATE TRIGGER polls_vote_count_update AFTER UPDATE ON public.polls_vote REFERENCING OLD TABLE AS old_votes NEW TABLE AS new_votes FOR EACH STATEMENT EXECUTE FUNCTION public.polls_recount_votes();
+CREATE TRIGGER polls_vote_pin BEFORE UPDATE ON public.polls_vote FOR EACH ROW WHEN (((old.id <> new.id) OR (old.poll_id <> new.poll_id) OR ((old.voter)::text <> (new.voter)::text))) EXECUTE FUNCTION public.polls_pin_vote();
+ALTER TABLE ONLY public.polls_correction
+    ADD CONSTRAINT polls_correction_option_id_9d2291d6_fk_polls_option_id FOREIGN KEY (option_id) REFERENCES public.polls_option(id) DEFERRABLE INITIALLY DEFERRED;
+ALTER TABLE ONLY public.polls_correction
+    ADD CONSTRAINT polls_correction_poll_id_7d364c5f_fk_polls_poll_id FOREIGN KEY (poll_id) REFERENCES public.polls_poll(id) DEFERRABLE INITIALLY DEFERRED;
+ALTER TABLE ONLY public.polls_draw
+    ADD CONSTRAINT polls_draw_option_id_2cc6ca1a_fk_polls_option_id FOREIGN KEY (option_id) REFERENCES public.polls_option(id) DEFERRABLE INITIALLY DEFERRED;
+ALTER TABLE ONLY public.polls_draw
+    ADD CONSTRAINT polls_draw_poll_id_dce02929_fk_polls_poll_id FOREIGN KEY (poll_id) REFERENCES public.polls_poll(id) DEFERRABLE INITIALLY DEFERRED;
+ALTER TABLE ONLY public.polls_entries
+    ADD CONSTRAINT polls_entries_option_id_d298d53a_fk_polls_option_id FOREIGN KEY (option_id) REFERENCES public.polls_option(id) DEFERRABLE INITIALLY DEFERRED;
+ALTER TABLE ONLY public.polls_entries
+    ADD CONSTRAINT polls_entries_option_of_poll FOREIGN KEY (poll_id, option_id) REFERENCES public.polls_option(poll_id, id);
+ALTER TABLE ONLY public.polls_entries
+    ADD CONSTRAINT polls_entries_poll_id_bc8f5c97_fk_polls_poll_id FOREIGN KEY (poll_id) REFERENCES public.polls_poll(id) DEFERRABLE INITIALLY DEFERRED;
+ALTER TABLE ONLY public.polls_invite
+    ADD CONSTRAINT polls_invite_poll_id_d082373b_fk_polls_poll_id FOREIGN KEY (poll_id) REFERENCES public.polls_poll(id) DEFERRABLE INITIALLY DEFERRED;
+ALTER TABLE ONLY public.polls_option
+    ADD CONSTRAINT polls_option_poll_id_57b18242_fk_polls_poll_id FOREIGN KEY (poll_id) REFERENCES public.polls_poll(id) DEFERRABLE INITIALLY DEFERRED;
+ALTER TABLE ONLY public.polls_poll
+    ADD CONSTRAINT polls_poll_owner_id_ba682987_fk_auth_user_id FOREIGN KEY (owner_id) REFERENCES public.auth_user(id) DEFERRABLE INITIALLY DEFERRED;
+ALTER TABLE ONLY public.polls_secret
+    ADD CONSTRAINT polls_secret_poll FOREIGN KEY (poll_id) REFERENCES public.polls_poll(id) ON DELETE CASCADE;
+ALTER TABLE ONLY public.polls_tally
+    ADD CONSTRAINT polls_tally_option_of_poll FOREIGN KEY (poll_id, option_id) REFERENCES public.polls_option(poll_id, id) ON DELETE CASCADE;
+ALTER TABLE ONLY public.polls_turnout
+    ADD CONSTRAINT polls_turnout_poll FOREIGN KEY (poll_id) REFERENCES public.polls_poll(id) ON DELETE CASCADE;
+ALTER TABLE ONLY public.polls_vote
+    ADD CONSTRAINT polls_vote_poll_id_482e29e3_fk_polls_poll_id FOREIGN KEY (poll_id) REFERENCES public.polls_poll(id) DEFERRABLE INITIALLY DEFERRED;

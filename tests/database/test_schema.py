@@ -1,0 +1,48 @@
+"""What the migrations make of a database: the schema is the committed one, its functions are those of the files."""
+
+import difflib
+from pathlib import Path
+
+import pytest
+from django.db import connection
+
+from pollsite.embedded import programs
+
+SCHEMA = Path(__file__).with_name("schema.sql")
+# Tables of Django and django-axes, whose versions may differ from ours.
+NOT_OURS = ("auth_*", "axes_*", "django_*")
+# What pg_dump says of itself and of the session that restores the dump. Bodies of functions are indented.
+NOISE = ("--", "SET ", "SELECT pg_catalog.set_config", "\\restrict", "\\unrestrict")
+
+
+@pytest.fixture
+def schema(db):
+    """The schema of the test database as PostgreSQL 18 dumps it, without noise."""
+    if connection.pg_version // 10000 != programs.MAJOR:
+        pytest.skip(f"schema.sql is what pg_dump writes of PostgreSQL {programs.MAJOR}")
+    server = connection.settings_dict
+    dump = programs.run(
+        *("pg_dump", "--schema-only", "--no-owner", "--no-privileges"),
+        *(f"--exclude-table={pattern}" for pattern in NOT_OURS),
+        PGHOST=server["HOST"],
+        PGPORT=str(server["PORT"]),
+        PGUSER=server["USER"],
+        PGPASSWORD=server["PASSWORD"],
+        PGDATABASE=server["NAME"],
+    )
+    assert dump.returncode == 0, dump.stderr
+    lines = [line for line in dump.stdout.splitlines() if line.strip() and not line.startswith(NOISE)]
+    return "\n".join([*lines, ""])
+
+
+def test_migrations_make_the_committed_schema(schema, tmp_path):
+    committed = SCHEMA.read_text(encoding="utf-8")
+    if schema != committed:
+        made = tmp_path / SCHEMA.name
+        made.write_text(schema, encoding="utf-8")
+        diff = difflib.unified_diff(committed.splitlines(), schema.splitlines(), "committed", "migrated", lineterm="")
+        pytest.fail(
+            "The migrations make another schema than the committed one. Where a new migration means to, renew it:\n"
+            f"cp {made} {SCHEMA}\n" + "\n".join(diff),
+            pytrace=False,
+        )
