@@ -1,11 +1,13 @@
 """What the migrations make of a database: the schema is the committed one, its functions are those of the files."""
 
 import difflib
+import re
 from pathlib import Path
 
 import pytest
 from django.db import connection
 
+from polls.migrations.sql import FOLDER, function
 from pollsite.embedded import programs
 
 SCHEMA = Path(__file__).with_name("schema.sql")
@@ -46,3 +48,30 @@ def test_migrations_make_the_committed_schema(schema, tmp_path):
             f"cp {made} {SCHEMA}\n" + "\n".join(diff),
             pytrace=False,
         )
+
+
+def definitions(cursor):
+    """Return the definition of each function of ours in the database, by its signature."""
+    cursor.execute(
+        "SELECT oid::regprocedure::text, pg_get_functiondef(oid) FROM pg_proc WHERE starts_with(proname, 'polls_')"
+    )
+    return dict(cursor.fetchall())
+
+
+def test_functions_are_those_of_the_newest_files(db):
+    newest = {path.parent.name: path.stem for path in sorted(FOLDER.glob("*/*.sql"))}
+    with connection.cursor() as cursor:
+        migrated = definitions(cursor)
+        assert {signature.partition("(")[0] for signature in migrated} == set(newest)
+        for name, migration in newest.items():
+            cursor.execute(function(name, migration))
+        # A file that no migration applies, or that was changed after its release, would change something here.
+        assert definitions(cursor) == migrated
+
+
+def test_file_holds_the_function_of_its_folder_and_nothing_else():
+    for path in sorted(FOLDER.glob("*/*.sql")):
+        text = path.read_text(encoding="utf-8")
+        start = re.match(r"(?:--.*\n)*CREATE OR REPLACE FUNCTION (\w+)", text)
+        assert (start and start[1]) == path.parent.name, path
+        assert (text.count("$$"), text[-4:]) == (2, "$$;\n"), path
