@@ -11,13 +11,9 @@ from psycopg2.extensions import connection as Psycopg2Connection
 
 from pollsite.embedded.programs import EmbeddedServerError
 from pollsite.embedded.server import EmbeddedServer
-from pollsite.postgres.client import DatabaseClient
+from pollsite.postgres.client import NOT_LIBPQ, DatabaseClient
 from pollsite.postgres.creation import DatabaseCreation
 
-# Keys of OPTIONS that are Django's or psycopg 3's and that psycopg2.connect would refuse.
-NOT_LIBPQ = frozenset(
-    ("assume_role", "context", "cursor_factory", "isolation_level", "pool", "prepare_threshold", "server_side_binding")
-)
 # Names under which servers are told to run in UTC; Debian's default is the second.
 UTC_NAMES = frozenset(("UTC", "Etc/UTC", "GMT", "Etc/GMT"))
 
