@@ -54,11 +54,11 @@ class DatabaseWrapper(base.DatabaseWrapper):
         host, port, database, user = self.address()
         settings = self.settings_dict
         params = {key: value for key, value in settings["OPTIONS"].items() if key not in NOT_LIBPQ}
-        params |= {"host": host, "port": port, "user": user, "password": settings["PASSWORD"]}
+        place = {"host": host, "port": port, "user": user, "password": settings["PASSWORD"]}
         if settings["NAME"] != "":  # otherwise a service names the database
-            params["dbname"] = database
-        params["client_encoding"] = "UTF8"
-        params = {key: value for key, value in params.items() if value != ""} | overrides
+            place["dbname"] = database
+        params |= {key: value for key, value in place.items() if value != ""}
+        params |= {"client_encoding": "UTF8"} | overrides
         connection: Psycopg2Connection = (
             self._reach(lambda: psycopg2.connect(**params), psycopg2.OperationalError)
             if start
