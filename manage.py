@@ -18,7 +18,7 @@ def main() -> None:
             raise
         sys.exit(one_line_message(error))
     except KeyboardInterrupt:
-        sys.exit(130)  # as shells say of a program that Ctrl-C ended
+        sys.exit(130)  # the status that shells give to a program ended by Ctrl-C
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How gunicorn serves the site: `gunicorn -c pollsite/gunicorn.conf.py`, or scripts/server, which prepares it first."""
+"""gunicorn's configuration, for `gunicorn -c pollsite/gunicorn.conf.py`; scripts/server prepares the site first."""
 
 import os
 import signal
@@ -16,17 +16,17 @@ wsgi_app = "pollsite.wsgi"
 bind = [address]
 worker_class = "gthread"
 workers = int(os.environ.get("WEB_CONCURRENCY") or 2)
-threads = int(os.environ.get("WEB_THREADS") or 8)  # POOL_MAXCONN of a process: no thread waits for a connection
-os.environ |= {"WEB_CONCURRENCY": str(workers), "WEB_THREADS": str(threads)}  # settings hold the pool's size against it
+threads = int(os.environ.get("WEB_THREADS") or 8)  # as many as POOL_MAXCONN: no thread waits for a connection
+os.environ |= {"WEB_CONCURRENCY": str(workers), "WEB_THREADS": str(threads)}  # settings and checks read them
 max_requests = 20_000
 max_requests_jitter = 5_000
 graceful_timeout = 10
 loglevel = "warning"
-control_socket_disable = True  # a second gunicorn of the same user would take the socket over
+control_socket_disable = True  # a second gunicorn of the same user would take over the socket
 
 
-# A child begins with the arbiter's handlers, and what reaches those there is lost. So the signals that end a worker
-# wait until it has its own, and has booted.
+# A new worker still has the arbiter's signal handlers, and a signal that they receive there is lost. So the signals
+# that end a worker stay blocked until it has installed its own handlers and loaded the site.
 ENDING = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 os.register_at_fork(after_in_parent=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING))
 
@@ -36,18 +36,18 @@ def pre_fork(server: Arbiter, worker: Worker) -> None:
 
 
 def post_fork(server: Arbiter, worker: Worker) -> None:
-    """Leave the terminal's signals to the arbiter: a worker that gets both Ctrl-C and its word dies of the second."""
+    """Leave Ctrl-C to the arbiter: a worker that received it as well as the arbiter's signal would end at once."""
     os.setpgid(0, 0)
 
 
 def when_ready(server: Arbiter) -> None:
-    """On a terminal, end with it: there SIGHUP says that it is gone, and not to reload."""
+    """On a terminal, stop on SIGHUP: there it means that the terminal has closed, not that gunicorn should reload."""
     if sys.stdin is not None and sys.stdin.isatty():
         signal.signal(signal.SIGHUP, lambda number, frame: server.signal(signal.SIGTERM, frame))
 
 
 def post_worker_init(worker: Worker) -> None:
-    """Say where the site is, once it has loaded."""
+    """Print the site's addresses once the first worker has loaded it."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
     if worker.age > 1:
         return

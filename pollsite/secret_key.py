@@ -1,4 +1,4 @@
-"""The key that signs cookies, for a site whose operator has set none."""
+"""The SECRET_KEY of a site whose operator sets none."""
 
 import os
 from pathlib import Path
@@ -8,11 +8,11 @@ from django.core.management.utils import get_random_secret_key
 
 
 def read_or_create_secret_key(path: Path) -> str:
-    """Return the key in the file at `path`; the first caller makes it, readable by its owner only.
+    """Return the key in the file at `path`; the first caller creates it, readable by its owner only.
 
-    Processes that start together agree on one key: it is written whole under another name and
-    then linked, which fails for all but the first. Raises ImproperlyConfigured where the folder
-    cannot be written.
+    Processes that start together agree on one key: each writes a complete draft under another
+    name and links it to `path`, which succeeds only for the first. Raises ImproperlyConfigured
+    if the folder is not writable.
     """
     try:
         if not path.exists():
@@ -28,5 +28,5 @@ def read_or_create_secret_key(path: Path) -> str:
                 draft.unlink()
         return path.read_text()
     except OSError as error:
-        why = f"a key of our own cannot be kept in {path} ({error.strerror})"
+        why = f"a generated key cannot be stored in {path} ({error.strerror})"
         raise ImproperlyConfigured(f"Set SECRET_KEY: {why}.") from error

@@ -1,7 +1,7 @@
-"""Settings, read from the environment and from the file .env beside manage.py.
+"""Django's settings, read from the environment and from the file .env next to manage.py.
 
-Every variable is described in .env.example. Importing this module connects to nothing
-and starts nothing.
+.env.example describes every variable. Importing this module opens no connection and starts
+no server.
 """
 
 from datetime import timedelta
@@ -23,7 +23,7 @@ SECRET_KEY = env.str("SECRET_KEY", default="") or read_or_create_secret_key(BASE
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
-# Behind TLS: cookies and redirects insist on it. Off by default, because the first start is on localhost.
+# Behind TLS: secure cookies and redirects to https. Off by default, because a first run is on localhost.
 HTTPS = env.bool("HTTPS", default=False)
 SECURE_SSL_REDIRECT = HTTPS
 SESSION_COOKIE_SECURE = HTTPS
@@ -31,7 +31,7 @@ CSRF_COOKIE_SECURE = HTTPS
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
 SECURE_HSTS_PRELOAD = HTTPS
-SECURE_REDIRECT_EXEMPT = ["^healthz$", "^readyz$", "^metrics$"]  # asked for from beside, not through the proxy
+SECURE_REDIRECT_EXEMPT = ["^healthz$", "^readyz$", "^metrics$"]  # requested directly, not through the proxy
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 
 INSTALLED_APPS = [
@@ -78,7 +78,7 @@ TEMPLATES = [
     },
 ]
 
-# No DATABASE_URL: the embedded PostgreSQL, started by the first connection.
+# Without DATABASE_URL: the embedded PostgreSQL, which the first connection starts.
 DATABASES = {
     "default": database_settings(
         env.str("DATABASE_URL", default=""),
@@ -87,31 +87,31 @@ DATABASES = {
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# Arguments of polls.pool.ConnectionPool; what is not named here keeps the default it has there.
+# Arguments of polls.pool.ConnectionPool; those left out keep their defaults.
 POLLS_POOL: dict[str, Any] = {
     "minconn": env.int("POOL_MINCONN", default=1),
     "maxconn": env.int("POOL_MAXCONN", default=8),
     "timeout": env.float("POOL_TIMEOUT", default=5.0),
 }
 
-# How often one address may do something in a minute, per process; 0 is no limit.
+# Limits for each client address, per minute and process; 0 means no limit.
 LIMITS_PER_MINUTE = {
     "votes": env.int("VOTES_PER_MINUTE", default=1000),
     "guesses": env.int("INVITE_GUESSES_PER_MINUTE", default=30),
     "sign_ups": env.int("SIGN_UPS_PER_MINUTE", default=30),
 }
-# The header in which a proxy of ours says who asks. Empty: there is none, and such headers are believed from nobody.
+# The header in which the site's proxy sends the client's address. Empty: there is no proxy to trust with one.
 CLIENT_ADDRESS_HEADER = env.str("CLIENT_ADDRESS_HEADER", default="")
 
-# Where each process says what its pool does, for pool_status, /metrics and the admin.
+# The folder in which each process publishes the state of its pool, for pool_status, /metrics and the admin.
 POOL_STATE_DIR = env.str("POOL_STATE_DIR", default="") or str(BASE_DIR / "var" / "pools")
-# Addresses and networks that may ask for /metrics; nobody may who comes through a proxy.
+# Addresses and networks that may request /metrics, and never through a proxy.
 METRICS_ALLOWED = env.list("METRICS_ALLOWED", default=[])
-# How gunicorn.conf.py serves the site: each thread may want a connection of the pool and one of the ORM.
+# Processes and threads of gunicorn.conf.py: each thread may need a connection of the pool and one of the ORM.
 WEB_CONCURRENCY = env.int("WEB_CONCURRENCY", default=2)
 WEB_THREADS = env.int("WEB_THREADS", default=8)
 
-# Django's own default writes errors of a production site into mails only.
+# By default Django reports the errors of a production site by mail only.
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -130,7 +130,7 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 
-# Ten wrong passwords for one name from one address, then a quarter of an hour of rest.
+# Ten wrong passwords for one user name from one address lock that pair out for a quarter of an hour.
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 AXES_FAILURE_LIMIT = 10
 AXES_COOLOFF_TIME = timedelta(minutes=15)
@@ -141,7 +141,7 @@ AXES_LOCKOUT_TEMPLATE = "429.html"
 AXES_DISABLE_ACCESS_LOG = True
 AXES_VERBOSE = False
 
-# Everything comes from this site, and no script or style stands in a page.
+# All content comes from this site, and pages have no inline scripts or styles.
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": ["'self'"],
@@ -153,7 +153,7 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 
-# Whether visitors may make an account, with which they vote and make polls.
+# Whether visitors may create accounts, to vote and to create polls.
 SIGN_UP = env.bool("SIGN_UP", default=True)
 LOGIN_URL = "polls:sign_in"
 LOGIN_REDIRECT_URL = "polls:my_polls"
@@ -170,7 +170,7 @@ USE_TZ = True
 
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "var" / "static"
-# Names without a hash: pages then work before collectstatic has run, in tests and after an update alike.
+# File names without hashes: pages work before collectstatic has run, in tests and after an update.
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},

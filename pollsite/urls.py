@@ -1,4 +1,4 @@
-"""Addresses of the site: the admin, and everything else from the polls app."""
+"""The site's URLs: the admin's, and those of the polls app."""
 
 from django.contrib import admin
 from django.urls import include, path

@@ -1,4 +1,4 @@
-"""The entry point for gunicorn and other WSGI servers."""
+"""The WSGI application, for gunicorn and other servers."""
 
 import os
 

@@ -1,1 +1,1 @@
-"""The PostgreSQL server that the site brings along, for when DATABASE_URL names no other."""
+"""The PostgreSQL server that comes with the site and runs if DATABASE_URL is empty."""

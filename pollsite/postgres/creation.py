@@ -1,10 +1,10 @@
-"""Test databases."""
+"""Dropping test databases."""
 
 from django.db.backends.postgresql import creation
 
 
 class DatabaseCreation(creation.DatabaseCreation):
-    """Drops a test database even while the pool, which Django does not know of, has connections to it."""
+    """Drops a test database even if the pool, which Django does not track, still has connections to it."""
 
     def _destroy_test_db(self, test_database_name: str, verbosity: int) -> None:
         with self._nodb_cursor() as cursor:  # type: ignore[attr-defined]

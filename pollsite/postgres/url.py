@@ -93,7 +93,7 @@ def _from_url(url: str) -> dict[str, Any]:
 
 
 def _wrong(why: str) -> ImproperlyConfigured:
-    return ImproperlyConfigured(f"DATABASE_URL is wrong: {why}. It reads postgres://user:password@host:5432/name")
+    return ImproperlyConfigured(f"DATABASE_URL is wrong: {why}. Its form is postgres://user:password@host:5432/name")
 
 
 def _django_value(key: str, value: str) -> bool | int | None:

@@ -11,7 +11,7 @@ from tests.support.engine import manage, one_line
 def test_a_server_that_is_down(tmp_path):
     said = one_line(manage("migrate", "--skip-checks", folder=tmp_path, url="postgres://u:s3cr3t@127.0.0.1:1/d"))
     assert "port 1 failed: Connection refused" in said
-    assert "Start that server, or mend DATABASE_URL." in said
+    assert "Start that server, or correct DATABASE_URL." in said
     assert "Is the server running" not in said
 
 
@@ -23,13 +23,13 @@ def test_several_servers_that_are_down(tmp_path):
 
 def test_a_database_that_does_not_exist(external, tmp_path):
     said = one_line(manage("migrate", "--skip-checks", folder=tmp_path, url=external.url("missing")))
-    assert 'database "missing" does not exist. Create it, or mend DATABASE_URL.' in said
+    assert 'database "missing" does not exist. Create it, or correct DATABASE_URL.' in said
 
 
 def test_a_wrong_password(external, tmp_path):
     said = one_line(manage("migrate", "--skip-checks", folder=tmp_path, url=external.url(password="wrong")))
     assert 'password authentication failed for user "owner"' in said
-    assert "Mend the user or the password" in said
+    assert "Correct the user or the password" in said
 
 
 @pytest.mark.parametrize("command", ["check", "migrate", "seed_polls", "nonsense"])

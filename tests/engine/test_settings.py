@@ -60,5 +60,5 @@ except ImproperlyConfigured as error:
     print(error)
 """
     said = run_python(code).stdout
-    assert said.startswith("Set SECRET_KEY: a key of our own cannot be kept in")
+    assert said.startswith("Set SECRET_KEY: a generated key cannot be stored in")
     assert said.count("\n") == 1

@@ -1,4 +1,4 @@
-"""makemigrations that needs no database: models and migration files are all it reads."""
+"""makemigrations without a database: it needs only the models and the migration files."""
 
 from typing import Any
 
@@ -8,9 +8,9 @@ from django.db import connections
 
 class Command(makemigrations.Command):
     def handle(self, *app_labels: str, **options: Any) -> None:
-        # Django's own connects for one thing, to see whether the applied migrations are in order, and warns where it
-        # cannot; `migrate` looks at that again anyway. It spares a database that has no engine, so for as long as this
-        # runs ours have none: a database that is down, or embedded and not started, then changes nothing here.
+        # Django's command connects only to check that the applied migrations are consistent, and warns if it cannot
+        # connect; `migrate` repeats the check anyway. It skips a database with the dummy engine, so every database
+        # gets that one while the command runs: no embedded server starts, and a server that is down causes no warning.
         engines = {connection: connection.settings_dict["ENGINE"] for connection in connections.all()}
         try:
             for connection in engines:
