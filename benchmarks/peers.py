@@ -1,4 +1,4 @@
-"""The pools that are measured: ours, and those of others."""
+"""The pools to compare, by name."""
 
 import contextlib
 import time
@@ -18,7 +18,7 @@ OURS, BARE, PSYCOPG, ALCHEMY = "ours", "psycopg2's pool", "psycopg_pool", "Queue
 
 @contextlib.contextmanager
 def pools(server: Server, size: int, delay: float = 0.0, tcp: bool = False, **checks: Any) -> Iterator[dict[str, Any]]:
-    """One pool of each kind, with one connection made, up to `size`."""
+    """Yield a pool of each kind, with one open connection and at most `size`; `delay` seconds slow each connect."""
 
     def connect() -> Any:
         time.sleep(delay)

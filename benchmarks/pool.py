@@ -1,7 +1,7 @@
-"""The pool beside its peers: psycopg2's own pool, psycopg_pool and SQLAlchemy's QueuePool, on a private PostgreSQL.
+"""Compare the pool with psycopg2's own, psycopg_pool and SQLAlchemy's QueuePool, on a private PostgreSQL.
 
-Run with scripts/bench. Every figure is the median of rounds in which all take their turn, so that a machine with other
-work to do disturbs all of them alike. What costs no round trip is measured in CPU time, what does in wall time.
+Run with scripts/bench. Every figure is the median of rounds in which the pools take turns, so that other load on the
+machine affects all of them alike. Calls without a round trip are measured in CPU time, the others in wall time.
 """
 
 import argparse
@@ -102,7 +102,7 @@ def checked_checkouts(server: Server, count: int, tcp: bool) -> Iterator[Row]:
 
 
 def borrow(pool: Any) -> Any:
-    """A connection of any of the pools, as a context manager."""
+    """Return a context manager that borrows a connection from any of the pools."""
     if isinstance(pool, QueuePool):
         return contextlib.closing(pool.connect())
     return pool.connection(autocommit=True) if isinstance(pool, ConnectionPool) else pool.connection()
@@ -115,7 +115,7 @@ class Contest(NamedTuple):
 
 
 def contend(pool: Any, seconds: float) -> Contest:
-    """Sixteen threads that select 1."""
+    """Run SELECT 1 in sixteen threads for `seconds`."""
     counts, longest, stop, start = [0] * 16, [0.0] * 16, threading.Event(), threading.Barrier(17)
 
     def work(number: int) -> None:
@@ -279,7 +279,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9, help="paired rounds of each measurement (default: 9)")
     parser.add_argument("--seconds", type=float, default=3.0, help="length of a contest of 16 threads (default: 3)")
     options = parser.parse_args()
-    logging.disable()  # they all complain of the restarts
+    logging.disable()  # every pool logs warnings about the restarts
     server = Server()
     server.start()
     few = max(1, options.rounds // 3)

@@ -1,11 +1,11 @@
-"""Measuring in turns: rounds in which all have their turn, and medians of them."""
+"""Measure in rounds in which every candidate takes its turn, and take medians."""
 
 import statistics
 from collections.abc import Callable
 
 
 def rounds(turns: dict[str, Callable[[], float]], count: int) -> dict[str, list[float]]:
-    """Let all take their turn, again and again. The first round is for warming up."""
+    """Return the results of `count` rounds of all `turns`, after one round to warm up."""
     results: dict[str, list[float]] = {name: [] for name in turns}
     for number in range(count + 1):
         for name, turn in turns.items():
@@ -20,7 +20,7 @@ def ratio(results: dict[str, list[float]], one: str, other: str) -> float:
 
 
 def per_call(call: Callable[[], object], count: int, clock: Callable[[], int]) -> Callable[[], float]:
-    """Nanoseconds a call."""
+    """Return a turn that measures nanoseconds per call."""
 
     def turn() -> float:
         started = clock()

@@ -1,8 +1,8 @@
-"""What a thousand watchers of live results cost: python -m benchmarks.watchers [--watchers 1000] [--seconds 60]
+"""Measure what watchers of live results cost: python -m benchmarks.watchers [--watchers 1000] [--seconds 60]
 
-Serves with gunicorn as scripts/server does, on a database of its own, and lets watchers ask as live.js does: after 5
-seconds, then rarer by half each time that nothing has changed. CPU is that of the site's and of PostgreSQL's processes,
-so it holds on a busy machine too; latency does not.
+Serves with gunicorn as scripts/server does, on a private database. The watchers poll as live.js does: after 5 seconds,
+and 1.5 times as long after each unchanged answer. CPU time is that of the site's and PostgreSQL's processes, so it is
+valid on a busy machine too; latency is not.
 """
 
 import argparse
@@ -33,7 +33,7 @@ COLUMNS = "{:<34} {:>10} {:>6} {:>8} {:>8} {:>9} {:>9} {:>10} {:>11}"
 
 
 class Watched:
-    """A poll that is served, and what was measured since the last look."""
+    """A poll on a running site, and the measurements since the last reset."""
 
     def __init__(self, port: int, slug: str, option: int, site: psutil.Process, database: str) -> None:
         self.port, self.path, self.option, self.site = port, f"/polls/{slug}/results/?live", option, site
@@ -55,7 +55,7 @@ class Watched:
         )
 
     def cpu(self) -> tuple[float, float]:
-        """Seconds of CPU of the site and of PostgreSQL so far."""
+        """Return the CPU seconds that the site and PostgreSQL have used so far."""
         postmaster = psutil.Process(self.run("SELECT pg_backend_pid()")[0][0]).parent()
         site, database = (
             sum(sum(process.cpu_times()[:2]) for process in [root, *root.children()])
@@ -64,7 +64,7 @@ class Watched:
         return site, database
 
     def queries(self) -> int:
-        time.sleep(1.5)  # backends report what they did when they have been idle for a second
+        time.sleep(1.5)  # backends report their statistics after a second of idleness
         return self.run("SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()")[0][0]
 
     async def ask(self, etag: str) -> tuple[int, str]:
@@ -143,7 +143,7 @@ def watched(votes: int) -> Iterator[Watched]:
         site = subprocess.Popen(command, cwd=BASE_DIR, env=environment, stdout=subprocess.PIPE, text=True)
         try:
             assert site.stdout is not None
-            assert any("Ctrl-C" in line for line in site.stdout), "gunicorn ended"
+            assert any("Ctrl-C" in line for line in site.stdout), "gunicorn has ended"
             yield Watched(port, poll["slug"], poll["options"][0], psutil.Process(site.pid), database)
         finally:
             site.terminate()
@@ -156,7 +156,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--watchers", type=int, default=1000)
     parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--votes", type=int, default=100_000, help="that the poll has before")
+    parser.add_argument("--votes", type=int, default=100_000, help="votes in the poll before the measurements")
     arguments = parser.parse_args()
     number, seconds = arguments.watchers, arguments.seconds
     print(f"{number} watchers of a poll with 6 options and {arguments.votes:,} votes, {psutil.cpu_count()} cores")
@@ -167,7 +167,7 @@ def main() -> None:
         def watchers(until: float) -> list[Awaitable[None]]:
             return [poll.watch(until) for _ in range(number)]
 
-        poll.measure("all come, and nobody votes", seconds, watchers)
+        poll.measure("all watch, without votes", seconds, watchers)
         poll.measure("a vote each second", seconds, lambda until: [*watchers(until), poll.vote_each_second(until)])
         _, etag = asyncio.run(poll.ask(""))
         poll.measure("16 at once, nothing new", 10, lambda until: [poll.hurry(until, etag) for _ in range(16)])
