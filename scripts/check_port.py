@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""Say in one line what to do where HOST and PORT cannot be listened on. Runs before anything is installed."""
+"""Check that the site can listen on HOST and PORT, and say in one line what to do if it cannot.
+
+It runs before anything is installed, so it uses the standard library only.
+"""
 
 import errno
 import socket
@@ -7,7 +10,7 @@ import sys
 
 
 def problem(host: str, port: str) -> str | None:
-    """Return what is wrong with listening there, None where nothing is."""
+    """Return why the site cannot listen on this address and what to do about it, or None if it can."""
     if not (port.isdecimal() and 0 < int(port) < 65536):
         return f"PORT is {port!r}: set it to a number from 1 to 65535."
     try:
@@ -20,7 +23,7 @@ def problem(host: str, port: str) -> str | None:
         if error.errno == errno.EADDRINUSE:
             return f"Port {port} is taken: end what uses it, or take another, as in PORT={int(port) ^ 1} scripts/server"
         if error.errno == errno.EACCES:
-            return f"No permission to listen on port {port}: take one above 1023, as in PORT=8000 scripts/server"
+            return f"No permission to listen on port {port}: use one above 1023, as in PORT=8000 scripts/server"
         return f"HOST is {host!r}, and this machine has no such address ({error.strerror}): try HOST=127.0.0.1"
     return None
 

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Sourced by the scripts beside it: goes to the checkout, and can give it a .venv that holds what the
-# requirements files ask for. Needs sh and Python; says in one line what is missing.
+# The other scripts source this file. It changes to the root of the checkout, and make_venv installs requirements files
+# into .venv. It needs sh and Python, and says in one line what is missing.
 # shellcheck shell=sh
 
 unset PYTHONPATH PYTHONHOME
@@ -10,14 +10,14 @@ fail() {
     exit 1
 }
 
-# setting NAME DEFAULT: from the environment, else from .env, else the default.
+# setting NAME DEFAULT: print the value from the environment, or from .env, or the default.
 setting() {
     eval "value=\${$1:-}"
     [ -n "$value" ] || value=$(sed -n "s/^ *$1 *= *//p" .env 2>/dev/null | tail -n 1 | tr -d "\"' ")
     echo "${value:-$2}"
 }
 
-# Sets $python to one that is new enough.
+# find_python: set $python to a Python that is new enough.
 find_python() {
     for python in python3 python3.14 python3.13 python3.12 python3.11 python3.10; do
         "$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && return
@@ -26,8 +26,8 @@ find_python() {
         "install one (Debian and Ubuntu: apt-get install python3 python3-venv)."
 }
 
-# ready FILE...: whether .venv holds what the requirements files ask for. The import fails where Python
-# was replaced beneath it.
+# ready FILE...: succeed if .venv holds what these requirements files name. The import fails if the Python behind .venv
+# was replaced.
 ready() {
     [ ! -e .venv/unfinished ] && .venv/bin/python -c 'import django' 2>/dev/null || return
     for file; do
@@ -35,15 +35,16 @@ ready() {
     done
 }
 
-# make_venv FILE...: makes .venv ready, one at a time. The mark `unfinished` outlives an interrupted run: the next
-# one starts over. Whoever holds descriptor 9 holds the lock, so that pip keeps it even without this shell.
+# make_venv FILE...: install these requirements files into .venv, one process at a time. The file `unfinished` stays
+# after an interrupted run, and the next run starts over. The lock belongs to descriptor 9, which pip inherits, so it
+# lasts as long as pip does, even if this shell is killed.
 make_venv() {
     ready "$@" && return
     find_python
     "$python" -c 'import ensurepip, venv' 2>/dev/null ||
         fail "This Python cannot make a virtual environment:" \
             "install $python-venv (Debian and Ubuntu: apt-get install $python-venv)."
-    echo "Installing into .venv, for a minute or less ..."
+    echo "Installing into .venv, which takes about a minute ..."
     exec 9>var/lock
     "$python" -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX)'
     if ! ready "$@"; then
@@ -52,7 +53,7 @@ make_venv() {
         fi
         mkdir -p .venv
         : >.venv/unfinished
-        # shellcheck disable=SC2046 # the files' names have no spaces
+        # shellcheck disable=SC2046 # the names of the files have no spaces
         {
             { [ -e .venv/bin/python ] || "$python" -m venv .venv; } &&
                 PIP_USER=0 .venv/bin/python -m pip install --disable-pip-version-check --no-input \
@@ -67,5 +68,5 @@ make_venv() {
 
 CDPATH='' cd -- "$(dirname -- "$0")/.." || exit
 if ! { mkdir -p var && [ -w . ] && [ -w var ]; } 2>/dev/null; then
-    fail "No permission to write in $PWD: run this as its owner, or in a checkout of your own."
+    fail "No permission to write in $PWD: run this as the owner of the checkout, or in a checkout of your own."
 fi
