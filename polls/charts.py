@@ -1,4 +1,4 @@
-"""Drawings of results as numbers for SVG: what they mean is said beside them in words."""
+"""Charts of results, as coordinates for SVG. The page says the same in words."""
 
 from collections.abc import Sequence
 from math import cos, pi, sin
@@ -10,7 +10,7 @@ CENTRE = 50
 
 
 class Slice(NamedTuple):
-    """A piece of a pie of 100 by 100: its outline, and where its letter stands. A whole pie has no outline."""
+    """A slice of a pie of 100 by 100: its outline, and the place of its letter. A whole pie has no outline."""
 
     letter: str
     path: str
@@ -19,7 +19,7 @@ class Slice(NamedTuple):
 
 
 class Bar(NamedTuple):
-    """A bar of a chart of 100 by 100: where it stands, how wide and how high it is."""
+    """A bar in a chart of 100 by 100: its place, width and height."""
 
     x: str
     y: str

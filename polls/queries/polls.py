@@ -121,7 +121,7 @@ class PollRow(PollColumns, StateProperties):
 
     @property
     def shows_results_after_closing(self) -> bool:
-        """Whether everyone sees the results once it has closed, and nobody else than the owner before."""
+        """Whether everyone sees the results after it has closed, and only the owner before."""
         return self.results == Visibility.CLOSED
 
     @property

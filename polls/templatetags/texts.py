@@ -1,4 +1,4 @@
-"""What stands inside sentences of ours: texts that people wrote, and times."""
+"""Filters for texts that people wrote, and for times, inside the sentences of a page."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -14,7 +14,7 @@ register = template.Library()
 
 @register.filter
 def listed(texts: Sequence[str]) -> SafeString:
-    """Return them as a list in the words of the viewer's language: a, b and c. None turns what stands beside it."""
+    """Join texts in the viewer's language, as in a, b and c. Each is isolated, so that none changes the direction of the rest."""
     shown = [format_html("<strong><bdi>{}</bdi></strong>", text) for text in texts]
     if len(shown) < 2:
         return shown[0] if shown else SafeString()

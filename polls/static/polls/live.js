@@ -1,4 +1,4 @@
-// Keeps the results on a page fresh. Without this script, reloading the page does.
+// Refreshes the results on a page. Without this script, people reload it.
 (() => {
   "use strict";
   const FIRST = 5, LONGEST_AFTER_ERRORS = 300, QUIET = 30; // seconds
@@ -9,7 +9,7 @@
   function plan() {
     clearTimeout(timer);
     if (!document.hidden && live.dataset.etag) {
-      // A tenth more or less, so that a thousand watchers do not come at once.
+      // Up to a tenth more or less, so that a thousand watchers do not ask at the same time.
       timer = setTimeout(refresh, wait * (900 + 200 * Math.random()));
     }
   }
@@ -38,7 +38,7 @@
     live.insertAdjacentHTML("afterend", html);
     live.remove();
     live = document.getElementById("live");
-    // Read aloud when somebody else leads or the poll has closed, and not every vote.
+    // Screen readers announce a new leader or the closing, and not every vote.
     const now = leaders();
     const news = now !== led || !live.dataset.etag;
     if (announcement && news && Date.now() - announced > QUIET * 1000) {

@@ -1,4 +1,4 @@
-// Fetches the page again every few seconds while somebody looks at it, and puts the new figures in place of the old.
+// Fetches the page again every few seconds while it is visible, and replaces the figures.
 "use strict";
 
 const pool = document.getElementById("pool");
@@ -11,11 +11,11 @@ async function refresh() {
       const response = await fetch(location.href, { signal: AbortSignal.timeout(5000) });
       const page = new DOMParser().parseFromString(await response.text(), "text/html");
       const fresh = live(page.getElementById("pool"));
-      // What is replaced is inside: a table that was scrolled stays where it is.
+      // Only the content is replaced, so that a table keeps its scroll position.
       live(pool).forEach((part, number) => part.replaceChildren(...fresh[number].childNodes));
       stale.hidden = true;
     } catch {
-      stale.hidden = false; // the site does not answer, or has signed us out
+      stale.hidden = false; // the site does not answer, or the session has ended
     }
   }
   setTimeout(refresh, 1000 * pool.dataset.seconds);
