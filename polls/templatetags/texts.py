@@ -14,7 +14,7 @@ register = template.Library()
 
 @register.filter
 def listed(texts: Sequence[str]) -> SafeString:
-    """Join texts in the viewer's language, as in a, b and c. Each is isolated, so that none changes the direction of the rest."""
+    """Join texts in the viewer's language, as in a, b and c. None changes the reading direction of the others."""
     shown = [format_html("<strong><bdi>{}</bdi></strong>", text) for text in texts]
     if len(shown) < 2:
         return shown[0] if shown else SafeString()
