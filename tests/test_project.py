@@ -14,9 +14,10 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.support.paths import BASE_DIR as ROOT
+
 FOLDERS = ("polls", "pollsite", "tests", "docs", "scripts", "benchmarks", ".ci")
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md")))
+DOCUMENTS = sorted(str(path.relative_to(ROOT)) for path in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 REQUIREMENTS = ("requirements.txt", "requirements-dev.txt", "benchmarks/requirements.txt")
 
 FENCE = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
@@ -138,7 +139,7 @@ def test_license_names_the_year_and_the_authors():
     assert text.startswith("BSD 3-Clause License")
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: Path(path).name)
+@pytest.mark.parametrize("document", DOCUMENTS)
 def test_every_path_in_a_document_exists(document):
     path = ROOT / document
     assert missing_paths(path.read_text(), path.parent) == set()
