@@ -18,8 +18,8 @@ from pollsite.postgres import base
 from pollsite.postgres.base import DatabaseWrapper
 from pollsite.postgres.client import DatabaseClient
 from pollsite.postgres.url import database_settings
-from tests.servers import Server
-from tests.site import BASE_DIR
+from tests.support.paths import BASE_DIR
+from tests.support.servers import Server
 
 SECRET = "s3cr3t"
 # What the engine adds where the URL says nothing, and what only Django understands.
