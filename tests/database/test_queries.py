@@ -98,7 +98,7 @@ def test_shares_are_in_percent_of_voters(conn, make_poll):
     cast(conn, poll.slug, "ann", poll.options[:2])
     cast(conn, poll.slug, "bob", poll.options[:1])
     results = queries.get_results(conn, poll.slug)
-    assert results.voters == 2
+    assert results.voter_count == 2
     assert [(option.votes, option.share) for option in results.options] == [(2, 100.0), (1, 50.0), (0, 0.0)]
 
 
@@ -154,10 +154,10 @@ def test_gate_of_the_results(conn, make_poll, sql, django_user_model, results, s
     if state == "closed":
         sql("UPDATE polls_poll SET closes_at = now()")
     answer = queries.get_results(
-        conn, poll.slug, voters=["ann" if voted else "bob"], viewer_id=user.pk if by_owner else None
+        conn, poll.slug, voter_keys=["ann" if voted else "bob"], viewer_id=user.pk if by_owner else None
     )
     assert answer.visible is visible
-    assert (answer.voters, answer.options[0].votes) == ((1, 1) if visible else (0, 0))
+    assert (answer.voter_count, answer.options[0].votes) == ((1, 1) if visible else (0, 0))
 
 
 def test_nobody_is_not_the_owner_of_a_poll_without_owner(conn, make_poll):

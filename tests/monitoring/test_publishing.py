@@ -131,16 +131,16 @@ def test_process_with_a_reused_pid_is_not_the_one_that_published(state_folder, p
     publisher.publish()
     path = state_folder / f"{os.getpid()}.json"
     assert [status["pid"] for status in processes.read(state_folder)] == [os.getpid()]
-    path.write_text(json.dumps({**json.loads(path.read_text()), "birth": "1"}))
+    os.utime(path, (1, 1))  # written by a process that has ended long ago
     assert processes.read(state_folder) == []
     assert not path.exists()
 
 
 def test_corpse_that_nobody_has_buried_counts_as_dead():
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    assert processes.birth(child.pid) is not None
+    assert processes.started_at(child.pid) is not None
     child.kill()
-    wait_until(lambda: processes.birth(child.pid) is None)  # not waited for yet: a zombie
+    wait_until(lambda: processes.started_at(child.pid) is None)  # not waited for yet: a zombie
     child.communicate()
 
 
