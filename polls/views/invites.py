@@ -67,10 +67,8 @@ def invite_add(request: HttpRequest, actor: queries.Actor, slug: str) -> HttpRes
     """Read a list, show the invitations that it would create, and create all of them or none."""
     invited = _get_invites(slug, actor)
     if request.method != "POST":
-        return render(
-            request, "polls/invites_add.html", {"slug": slug, "poll": invited, "form": InviteForm(auto_id="%s")}
-        )
-    form = InviteForm(request.POST, request.FILES, auto_id="%s")
+        return render(request, "polls/invites_add.html", {"slug": slug, "poll": invited, "form": InviteForm()})
+    form = InviteForm(request.POST, request.FILES)
     if not form.is_valid():
         return render(request, "polls/invites_add.html", {"slug": slug, "poll": invited, "form": form})
     lines, key = form.cleaned_data["people"], form.cleaned_data["key"]

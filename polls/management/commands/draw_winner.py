@@ -46,22 +46,22 @@ class Command(BaseCommand):
         with closing(connect("draw")) as conn:
             conn.autocommit = True
             try:
-                drawn, frozen = self.draw(conn, **options)
+                draw, entries = self.draw(conn, **options)
             except queries.PollNotFound:
                 raise CommandError(f"There is no poll {options['slug']!a}.") from None
             except queries.DrawRefused as refusal:
                 raise CommandError(f"{refusal}.") from None
         if options["json"]:
-            rows = {"draw": drawn and drawn._asdict(), "entries": frozen._asdict()}
+            rows = {"draw": draw and draw._asdict(), "entries": entries._asdict()}
             self.stdout.write(json.dumps(rows, default=datetime.isoformat))
-        elif drawn:
-            self.stdout.write(drawn.winner)
-            page = f"/polls/{options['slug']}/draws/{drawn.number}/"
-            self.stderr.write(f"Draw {drawn.number} of {drawn.entries} entries: {page}")
+        elif draw:
+            self.stdout.write(draw.winner)
+            page = f"/polls/{options['slug']}/draws/{draw.number}/"
+            self.stderr.write(f"Draw {draw.number} of {draw.entries} entries: {page}")
         else:
-            self.stdout.write(frozen.hash)
+            self.stdout.write(entries.hash)
             self.stderr.write(
-                f"{frozen.entries} entries are frozen, nothing is drawn yet: publish this SHA-256, and run this again "
+                f"{entries.entries} entries are frozen, nothing is drawn yet: publish this SHA-256, and run this again "
                 "with --public-value when the value is known."
             )
 
@@ -87,6 +87,6 @@ class Command(BaseCommand):
             queries.draw_winner(
                 conn, poll.id, option_id, number=number, public_value=public_value, reason=reason, actor=actor
             )
-        [frozen] = [entries for entries in queries.list_entries(conn, poll.id) if entries.option_id == option_id]
-        drawn = [draw for draw in queries.list_draws(conn, poll.id) if draw.number == number]
-        return (drawn[0] if drawn else None), frozen
+        [entries] = [row for row in queries.list_entries(conn, poll.id) if row.option_id == option_id]
+        draw = next((row for row in queries.list_draws(conn, poll.id) if row.number == number), None)
+        return draw, entries
