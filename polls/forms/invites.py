@@ -60,8 +60,8 @@ class InviteForm(forms.Form):
     file = forms.FileField(required=False)
     key = forms.CharField(required=False)
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, auto_id="%s", **kwargs)  # as the template names the fields
+    def __init__(self, data: Any = None, files: Any = None) -> None:
+        super().__init__(data, files, auto_id="%s")  # as the template names the fields
 
     def clean_people(self) -> list[str]:
         text: str = self.cleaned_data["people"]
