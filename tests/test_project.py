@@ -17,7 +17,10 @@ else:
 from tests.support.paths import BASE_DIR as ROOT
 
 FOLDERS = ("polls", "pollsite", "tests", "docs", "scripts", "benchmarks", ".ci")
-DOCUMENTS = sorted(str(path.relative_to(ROOT)) for path in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+POOL = ROOT / "polls" / "pool"
+DOCUMENTS = sorted(
+    str(path.relative_to(ROOT)) for path in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), POOL / "README.md"]
+)
 REQUIREMENTS = ("requirements.txt", "requirements-dev.txt", "benchmarks/requirements.txt")
 
 FENCE = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
@@ -90,7 +93,8 @@ def test_wheel_has_every_file_of_the_site():
     packed = {path for package in patterns for pattern in patterns[package] for path in (ROOT / package).glob(pattern)}
     files = {path for name in ("polls", "pollsite") for path in (ROOT / name).rglob("*") if path.is_file()}
     data = {path for path in files if path.suffix not in (".py", ".pyc")}
-    assert data - packed == set()
+    of_the_pool = {POOL / name for name in ("LICENSE", "README.md", "pyproject.toml")}  # for a wheel of its own
+    assert data - packed == of_the_pool
     # A module goes into the wheel if its folder, and each above it, is a package.
     parents = {parent for path in files if path.suffix == ".py" for parent in path.relative_to(ROOT).parents[:-1]}
     assert {str(parent) for parent in parents if not (ROOT / parent / "__init__.py").exists()} == set()
@@ -137,6 +141,7 @@ def test_license_names_the_year_and_the_authors():
     assert "Copyright (c) 2026, the pollsite authors" in text
     assert project()["project"]["license"] == "BSD-3-Clause"
     assert text.startswith("BSD 3-Clause License")
+    assert (POOL / "LICENSE").read_text() == text
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)

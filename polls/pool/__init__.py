@@ -1,15 +1,16 @@
 """A connection pool for psycopg2: bounded waiting, live connections, nothing lost. See docs/pool.md.
 
-`errors`, `stats` and `options` say what goes in and out. `slot` is one connection, `ledger` the state behind the
-lock, `line` the queue of `waiter`s. `renewal` and `keeper` do the slow work in threads of their own. `checkout` lends
-and takes back, and `pool` is the rest of what you call.
+`pool` is what callers use. It has a `state`, which decides everything behind one lock and never waits: `slot`s, a queue
+of `waiter`s, and `task`s for slow work. `worker`s carry tasks out, and the `keeper` finds what is lost or overdue.
+`cancel` ends queries; `options`, `stats` and `errors` are what goes in and comes out.
 """
 
-from polls.pool.errors import PoolClosed, PoolTimeout, TooManyRequests
-from polls.pool.pool import ConnectionPool
-from polls.pool.stats import ConnectFailure, ConnectionStatus, Histograms, PoolStats, WaiterStatus
+from .errors import ConnectFailed, PoolClosed, PoolTimeout, TooManyRequests
+from .pool import ConnectionPool
+from .stats import ConnectFailure, ConnectionStatus, Histograms, PoolStats, WaiterStatus
 
 __all__ = [
+    "ConnectFailed",
     "ConnectFailure",
     "ConnectionPool",
     "ConnectionStatus",

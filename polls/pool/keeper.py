@@ -1,168 +1,89 @@
-"""The background: finds what is lost, ends what is overdue, keeps the pool at its size.
+"""The keeper: a thread that maintains the state of a pool.
 
-A pool has one keeper thread, from its first use on. Callers who wait do the same work as they go, so nothing but
-punctuality depends on the thread; when an exception ends it, it starts its successor.
+Callers who wait maintain it as well, so only punctuality depends on the thread. When an exception ends it, it starts
+its successor; when that fails too, the next caller does.
 """
 
 import contextlib
 import logging
 import queue
-import select
 import time
-import weakref
-from _thread import start_new_thread
 from threading import get_ident
 from typing import Final
 
-from polls.pool.ledger import Ledger
-from polls.pool.options import NEVER_NS, to_ns
-from polls.pool.renewal import Renewal, start_all
-from polls.pool.slot import CHECKING, CLOSING, CUT, GONE, HANGUP, KEYED, READY, RETURNING, Borrower, Slot
+from .options import NEVER_NS
+from .state import State
+from .task import running_threads
+from .worker import Workers, start_thread
 
 logger = logging.getLogger("polls.pool")
 
 TICK: Final = 0.5  # seconds
-LIMITS_NS: Final = {CHECKING: 2_000_000_000, CLOSING: 3_000_000_000}  # what takes longer is cut
-
-LENT: Final = frozenset({READY, KEYED, RETURNING})
-DROPPED: Final = "a connection of pool %r was dropped, not returned, by thread %s after %.1f s; it was taken at %s"
-OVERDUE: Final = "a connection of pool %r is cut off from thread %s after %.1f s; it was taken at %s"
-LEAKED: Final = "a connection of pool %r is held by thread %s for %.1f s now; it was taken at %s"
-
-
-def tend(pool: Ledger) -> bool:
-    """Do everything that is due. False once there is nothing left to tend. Takes the lock."""
-    dead = _find_dead(pool)
-    with pool._lock:
-        # Decides what is overdue, lost or missing; all of it is carried out after the lock is released.
-        now = time.monotonic_ns()
-        leaks = _collect_leaks(pool, now)
-        overdue = _collect_overdue(pool, now)
-        renewals = [*_collect_lost(pool), *_collect_aged(pool, dead, now), *pool._plan()]
-        left = bool(pool._slots) or not pool.closed
-    for slot, borrower in overdue:
-        slot.cut()
-        if borrower is not None:
-            leaks.append((OVERDUE, borrower))
-    start_all(renewals)
-    for message, borrower in leaks:
-        held = (now - borrower.since_ns) / 1e9
-        logger.warning(message, pool._options.name, borrower.name(), held, borrower.place())
-    return left
-
-
-def _find_dead(pool: Ledger) -> set[Slot]:
-    """Ask the sockets of all idle connections at once whether the server has ended them. Takes the lock."""
-    poller = select.poll()
-    by_fd = {}
-    with pool._lock:
-        # Decides whom to ask. What becomes of them meanwhile is seen to when the answers are used.
-        for _, slot in pool._idle[:]:
-            poller.register(slot.fd, HANGUP)
-            by_fd[slot.fd] = slot
-    return {by_fd[fd] for fd, events in poller.poll(0) if events & GONE}
-
-
-def _collect_lost(pool: Ledger) -> list[Renewal]:
-    """Slots whose connection or renewal is gone. The caller holds the lock."""
-    return [pool._entrust(slot, None, False) for slot in pool._slots if slot.owner() is None]
-
-
-def _collect_aged(pool: Ledger, dead: set[Slot], now: int) -> list[Renewal]:
-    """Idle connections that are dead, too old, too many or retired. The caller holds the lock."""
-    renewals = []
-    for entry in pool._idle[:]:  # the one that has rested longest first
-        conn, slot = entry
-        idled = now - slot.since_ns > to_ns(pool._options.max_idle) and pool._size() > pool.minconn
-        if slot in dead or idled or not pool._is_worth_keeping(slot):
-            with contextlib.suppress(ValueError):  # taken in this moment
-                pool._idle.remove(entry)
-                renewals.append(pool._entrust(slot, conn, slot in dead))
-    return renewals
-
-
-def _collect_overdue(pool: Ledger, now: int) -> list[tuple[Slot, Borrower | None]]:
-    """Slots whose socket is to be shut down, and of whom to say so, once. The caller holds the lock.
-
-    A connection that is out is taken back first, so that it cannot be returned and lent again meanwhile. A slot whose
-    connection does not close is given up: an exception inside psycopg2 can leave a connection locked for ever.
-    """
-    overdue: list[tuple[Slot, Borrower | None]] = []
-    held = set(pool._held())
-    max_use = to_ns(pool._options.max_use)
-    for slot in list(pool._slots):
-        limit = max_use if slot in held else LIMITS_NS.get(slot.state, NEVER_NS)
-        if now - slot.since_ns <= limit:
-            continue
-        if slot.state is READY and (slot.owner() is None or pool._out.pop(slot.number, None) is not slot):
-            continue  # lost, or returned in this moment
-        overdue.append((slot, slot.borrower() if slot.state in LENT else None))
-        if slot.state is CLOSING:
-            pool._drop(slot)
-        else:
-            slot.state = CUT
-    return overdue
-
-
-def _collect_leaks(pool: Ledger, now: int) -> list[tuple[str, Borrower]]:
-    """What to say of whom about connections that were dropped or are held for too long. The caller holds the lock."""
-    dropped = [slot for slot in pool._held() if slot.owner() is None and slot.uses > 0]
-    overdue_ns = now - to_ns(pool._options.leak_after)
-    leaked = [slot for slot in pool._lent() if slot.since_ns < overdue_ns and slot.warned != slot.uses]
-    for slot in leaked:
-        slot.warned = slot.uses
-    pool._counters.leaks += len(dropped) + len(leaked)
-    return [*((DROPPED, slot.borrower()) for slot in dropped), *((LEAKED, slot.borrower()) for slot in leaked)]
+STALL: Final = 1.0  # seconds late from which the process was stopped
+START_LIMIT: Final = 1.0  # seconds after which a thread that has not begun is given up
+NONE: Final = 0  # instead of a thread's ident
+STARTING: Final = -1
 
 
 class Keeper:
-    """The thread in the background of one pool. Nothing but that thread holds on to this object; the pool refers to it
-    weakly, and so knows whether the thread is there.
+    """The keeper of one pool."""
 
-    Not `threading.Thread`: its start() waits for ever for a thread that an exception ended before it could say that it
-    had started.
-    """
+    def __init__(self, state: State, workers: Workers) -> None:
+        self.state = state
+        self.workers = workers
+        self.ident = NONE  # of the present thread
+        self.started_s = 0.0
+        options = state.options
+        limits = (TICK * 4, options.leak_after, options.max_use, options.max_idle)
+        self.tick = min(limit for limit in limits if limit) / 4
 
-    __slots__ = ("__weakref__", "reference", "thread", "tick", "wake")
+    def is_running(self) -> bool:
+        """Whether the thread is there, or is starting."""
+        if self.ident == STARTING:
+            return time.monotonic() < self.started_s + START_LIMIT
+        idents = running_threads()
+        return self.ident != NONE and (idents is None or self.ident in idents)
 
-    def __init__(self, pool: Ledger) -> None:
-        options = pool._options
-        shortest = min(limit for limit in (TICK * 4, options.leak_after, options.max_use, options.max_idle) if limit)
-        self.reference = weakref.ref(pool)
-        self.wake = pool._wake
-        self.tick = shortest / 4
-        self.thread = 0
+    def ensure(self, *, closely: bool = False) -> None:
+        """Start the thread unless it runs; `closely` makes sure that it does. Of two threads the earlier one ends."""
+        if self.ident == NONE or (closely and not self.is_running()):
+            self.started_s = time.monotonic()
+            self.ident = STARTING
+            if not start_thread(self.run):
+                self.ident = NONE
+
+    def maintain(self, stalled_ns: int = 0) -> None:
+        """Maintain the state, and carry out what follows outside the lock."""
+        state = self.state
+        state.run_deferred()
+        found = state.maintain(stalled_ns)
+        for slot in found.cut:
+            slot.cut()
+        self.workers.prune()
+        self.workers.ensure()
+        for message, borrower, held in found.messages:
+            logger.warning(message, state.options.name, borrower.name(), held, borrower.place())
 
     def run(self) -> None:
-        """Tend the pool until it is closed and empty, or forgotten, or has another keeper."""
-        self.thread = get_ident()
+        """Maintain the pool until it is over, or has another keeper."""
+        ident = self.ident = get_ident()
         try:
-            while self.goes_on():
-                pass
+            while self.ident == ident and not self.state.is_over():
+                self.maintain(self.wait())
         except BaseException:
-            logger.exception("the keeper of a pool failed, and starts again")
-            pool = self.reference()
-            if pool is not None and pool._keeper() is self:
-                start_keeper(pool)
+            logger.exception("the keeper of pool %r failed, and starts again", self.state.options.name)
+        finally:
+            if self.ident == ident:
+                self.ident = NONE
+                if not self.state.is_over():
+                    self.ensure()
 
-    def goes_on(self) -> bool:
-        """Wait for the next wake or tick, and tend the pool. False once that is over."""
+    def wait(self) -> int:
+        """Wait until something is due. Return for how many nanoseconds the process was stopped meanwhile."""
+        due_ns = self.state.next_ns()
+        started_ns = time.monotonic_ns()
+        timeout = self.tick if due_ns >= NEVER_NS else min(self.tick, max(0.0, (due_ns - started_ns) / 1e9))
         with contextlib.suppress(queue.Empty):
-            self.wake.get(timeout=self.tick)
-        pool = self.reference()  # held for no longer than this: it may be forgotten meanwhile
-        return pool is not None and pool._keeper() is self and tend(pool)
-
-
-def ensure_keeper(pool: Ledger) -> None:
-    """Start the keeper thread unless it runs. The caller does not hold the lock."""
-    if pool._keeper() is None:
-        start_keeper(pool)
-
-
-def start_keeper(pool: Ledger) -> None:
-    """Start a keeper in place of the present one, if there is any; where no thread can be had, callers who wait do its
-    work. The caller does not hold the lock: of two that are started at once, one finds that it is not the pool's."""
-    keeper = Keeper(pool)
-    pool._keeper = weakref.ref(keeper)
-    with contextlib.suppress(RuntimeError):
-        start_new_thread(keeper.run, ())
+            self.state.wake.get(timeout=timeout)
+        late_ns = time.monotonic_ns() - started_ns - int(timeout * 1e9)
+        return late_ns if late_ns > STALL * 1e9 else 0

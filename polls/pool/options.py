@@ -10,21 +10,22 @@ from psycopg2.extensions import connection
 Connect = Callable[..., connection]
 Configure = Callable[[connection], object]
 Reset = Literal["rollback", "discard"] | Callable[[connection], object]
+CheckIdle = float | Literal["always"]
 
-SECONDS: Final = ("timeout", "max_idle", "max_lifetime", "check_idle", "leak_after", "max_use")
+SECONDS: Final = ("timeout", "max_idle", "max_lifetime", "leak_after", "max_use")
 NEVER_NS: Final = 2**63  # about 292 years
 
 
 @dataclass(frozen=True)
 class Options:
-    """What `ConnectionPool` was called with. Seconds; 0 switches a limit off, and `timeout=0` waits for nothing."""
+    """The arguments of `ConnectionPool`. Seconds; 0 switches a limit off, and `timeout=0` does not wait."""
 
     name: str
     timeout: float
     max_waiting: int
     max_idle: float
     max_lifetime: float
-    check_idle: float
+    check_idle: CheckIdle
     leak_after: float
     max_use: float
     configure: Configure | None
@@ -35,11 +36,18 @@ class Options:
             raise TypeError(f"name must be a string, not {self.name!r}")
         for option in SECONDS:
             check_seconds(option, getattr(self, option))
+        if self.check_idle != "always":
+            check_seconds("check_idle", self.check_idle)
         check_count("max_waiting", self.max_waiting, 0)
         if self.configure is not None and not callable(self.configure):
             raise TypeError(f"configure must be callable, not {self.configure!r}")
         if self.reset not in (None, "rollback", "discard") and not callable(self.reset):
             raise ValueError(f'reset must be "rollback", "discard" or callable, not {self.reset!r}')
+
+    @property
+    def recheck_ns(self) -> int:
+        """For how long an idle connection is lent without a ping."""
+        return 0 if self.check_idle == "always" else to_ns(self.check_idle)
 
 
 def check_seconds(option: str, value: Any) -> None:
@@ -67,5 +75,5 @@ def check_size(minconn: Any, maxconn: Any) -> None:
 
 
 def to_ns(seconds: float) -> int:
-    """A limit in nanoseconds, where 0 seconds stands for no limit."""
+    """Convert a limit to nanoseconds, where 0 seconds stands for no limit."""
     return int(seconds * 1e9) if seconds else NEVER_NS

@@ -22,6 +22,7 @@ class PoolStats(TypedDict):
     requests_wait_ms: float  # time spent in the queue, by those who left it
     requests_errors: int  # PoolTimeout, TooManyRequests, PoolClosed
     returns_bad: int  # connections that came back broken, busy or beyond cleaning
+    returns_in_transaction: int  # connections that came back in a transaction, and were rolled back
     connections_num: int  # attempts to connect
     connections_ms: float  # time spent on those that succeeded, `configure` included
     connections_errors: int  # those that failed
@@ -67,7 +68,7 @@ class Histograms(TypedDict):
 
 @dataclass
 class Counters:
-    """The totals behind `PoolStats`, in nanoseconds where they are times. They only grow, under the ledger's lock, and
+    """The totals behind `PoolStats`, in nanoseconds where they are times. They only grow, under the pool's lock, and
     slots add their own when they go."""
 
     uses: int = 0
@@ -76,6 +77,7 @@ class Counters:
     requests_wait_ns: int = 0
     requests_errors: int = 0
     returns_bad: int = 0
+    returns_in_transaction: int = 0
     connections_num: int = 0
     connections_ns: int = 0
     connections_errors: int = 0

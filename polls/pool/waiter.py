@@ -1,14 +1,14 @@
 """A caller in the queue."""
 
 import threading
+from typing import Any
 
-from psycopg2.extensions import connection
-
-from polls.pool.slot import Borrower, Slot
+from .borrower import Borrower
+from .slot import Slot
 
 
 class Waiter:
-    """A caller in the queue. Its gate opens when it has been given a connection, or when the pool closes."""
+    """A caller in the queue. Its gate opens when it gets a connection, and when the pool closes or cannot connect."""
 
     __slots__ = ("borrower", "conn", "gate", "slot")
 
@@ -16,5 +16,5 @@ class Waiter:
         self.borrower = borrower
         self.gate = threading.Lock()
         self.gate.acquire()
-        self.conn: connection | None = None
+        self.conn: Any = None
         self.slot: Slot | None = None

@@ -21,7 +21,7 @@ import pytest
 
 from polls.pool import ConnectionPool, PoolTimeout
 from tests.support.pool import Bolt
-from tests.support.servers import wait_until
+from tests.support.servers import in_thread, wait_until
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:This process .* is multi-threaded, use of fork:DeprecationWarning",
@@ -125,8 +125,9 @@ class Chaos:
 
     def bolt(self, chance, workers):
         victims = [worker.ident for worker in workers]
-        if chance.random() < 0.1 and (keeper := self.pool._keeper()):
-            victims.append(keeper.thread)
+        if chance.random() < 0.1:
+            victims += [worker.ident for worker in list(self.pool._workers.members) if worker.ident]
+            victims += [self.pool._keeper.ident] * (self.pool._keeper.ident > 0)
         ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(chance.choice(victims)), ctypes.py_object(Bolt))
 
     def fork(self):
@@ -150,6 +151,7 @@ class Chaos:
 @pytest.mark.skipif(
     sys.gettrace() is not None, reason="under a tracer, Python 3.11 stands still when exceptions are injected"
 )
+@pytest.mark.usefixtures("private_server")
 def test_chaos_loses_no_slot_exceeds_no_limit_and_stops_nobody(server, monkeypatch):
     print(f"POOL_CHAOS_SEED={SEED}")  # noqa: T201
     monkeypatch.setattr(logging.getLogger("polls.pool"), "disabled", True)
@@ -201,7 +203,9 @@ def test_chaos_loses_no_slot_exceeds_no_limit_and_stops_nobody(server, monkeypat
     for conn in conns:
         chaos.pool.putconn(conn)
     stats = chaos.pool.get_stats()
-    assert (stats["requests_waiting"], chaos.pool._lock.locked()) == (0, False)
+    lock = chaos.pool._state.lock
+    is_free = in_thread(lambda: lock.acquire(timeout=1) and lock.release() is None).get()
+    assert (stats["requests_waiting"], is_free) == (0, True)
     wait_until(lambda: chaos.pool.get_stats()["pool_size"] == chaos.pool.get_stats()["pool_available"] <= MAXCONN)
     chaos.pool.close()
     wait_until(lambda: chaos.pool.get_stats()["pool_size"] == 0)

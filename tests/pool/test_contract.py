@@ -32,7 +32,7 @@ def test_making_a_pool_connects_to_nothing_and_starts_no_thread(make_pool, serve
     before = threading.active_count()
     pool = make_pool(2, 4)
     assert threading.active_count() == before
-    assert server.backends(pool._options.name) == []
+    assert server.backends(pool.name) == []
     with pool.connection() as conn:
         assert select(conn) == 1
 
@@ -80,7 +80,7 @@ def test_a_connection_can_be_closed_on_return(make_pool, server):
     pool = make_pool(0, 1)
     conn = pool.getconn()
     pool.putconn(conn, close=True)
-    wait_until(lambda: server.backends(pool._options.name) == [])
+    wait_until(lambda: server.backends(pool.name) == [])
     assert pool.get_stats()["returns_bad"] == 0
 
 

@@ -11,8 +11,7 @@ import psycopg2
 import pytest
 from psycopg2.pool import PoolError
 
-import polls.pool
-from polls.pool import ledger
+import polls.pool.pool
 from tests.support.paths import BASE_DIR
 from tests.support.pool import select, use_all
 from tests.support.servers import in_thread
@@ -41,7 +40,7 @@ def in_child(function):
 def test_a_forked_child_starts_empty_and_works(make_pool, server):
     pool = make_pool(2, 2)
     pool.open(wait=True)
-    parents = server.backends(pool._options.name)
+    parents = server.backends(pool.name)
 
     def child():
         empty = pool.get_stats()["pool_size"]
@@ -53,9 +52,9 @@ def test_a_forked_child_starts_empty_and_works(make_pool, server):
     empty, pid = in_child(child)
     assert empty == 0
     assert pid not in parents
-    assert server.backends(pool._options.name) == parents
+    assert server.backends(pool.name) == parents
     use_all(pool)
-    assert server.backends(pool._options.name) == parents
+    assert server.backends(pool.name) == parents
 
 
 def test_a_child_forked_inside_a_block_leaves_the_parents_transaction_alone(make_pool, server):
@@ -66,13 +65,12 @@ def test_a_child_forked_inside_a_block_leaves_the_parents_transaction_alone(make
         conn.cursor().execute("INSERT INTO forked VALUES (1)")
 
         def child():
-            loan = loans[0]
-            loan.__exit__(None, None, None)
+            lease.__exit__(None, None, None)
             with pool.connection() as mine:
                 return select(mine, "SELECT count(*) FROM forked")
 
-        loans = [polls.pool.checkout.Loan(pool, None, False)]
-        loans[0]._conn = conn
+        lease = pool.connection()
+        lease._conn = conn
         assert in_child(child) == 0
         assert select(conn, "SELECT count(*) FROM forked") == 1
     with pool.connection() as conn:
@@ -97,7 +95,7 @@ def test_a_lock_held_at_the_moment_of_the_fork_does_not_stop_the_child(make_pool
     held, done = threading.Event(), threading.Event()
 
     def hold():
-        with pool._lock:
+        with pool._state.lock:
             held.set()
             done.wait()
 
@@ -123,7 +121,7 @@ def test_a_child_of_a_closed_pool_has_a_closed_pool(make_pool):
 @pytest.mark.parametrize("borrowed", [False, True])
 def test_the_end_of_the_interpreter_is_not_delayed_and_silent(server, borrowed):
     program = f"""
-from polls.pool import ConnectionPool
+from {polls.pool.__name__} import ConnectionPool
 pool = ConnectionPool(2, 4, {server.dsn()!r})
 pool.open(wait=True)
 conn = pool.getconn()
@@ -142,21 +140,21 @@ import time; print(time.time())
     assert run.stderr == ""
 
 
-def test_a_fork_leaves_the_books_of_the_parents_connections_behind(make_pool):
+def test_a_fork_leaves_the_books_of_the_parents_connections_behind(make_pool, server):
     """The first thing that a child does, called in this process, where the test sees its effect."""
     pool = make_pool(1, 2)
     conn = pool.getconn()
-    loan = pool.connection()
-    loan._conn = conn
+    lease = pool.connection()
+    lease._conn = conn
     select(conn)
     pool._after_fork()
     assert pool.get_stats()["pool_size"] == 0
-    loan.__exit__(None, None, None)
+    lease.__exit__(None, None, None)
     pool.putconn(conn)
-    assert select(conn) == 1
-    conn.close()
+    with pytest.raises(psycopg2.DatabaseError):
+        select(conn)  # its socket is the parent's alone
     with pytest.raises(PoolError):
-        pool.putconn(psycopg2.connect(conn.dsn))
+        pool.putconn(psycopg2.connect(server.dsn()))
 
 
 def test_every_pool_is_told_of_a_fork(monkeypatch):
@@ -165,6 +163,6 @@ def test_every_pool_is_told_of_a_fork(monkeypatch):
             told.append(self)
 
     told = []
-    monkeypatch.setattr(ledger, "_ledgers", {Told()})
-    ledger._after_fork_in_child()
+    monkeypatch.setattr(polls.pool.pool, "_pools", {Told()})
+    polls.pool.pool._after_fork_in_child()
     assert len(told) == 1

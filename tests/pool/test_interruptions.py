@@ -1,4 +1,4 @@
-"""Exceptions at any line of the pool, in callers and renewals: no slot is lost, and no lock stays held."""
+"""Exceptions at any line of the pool, in callers and workers: no slot is lost, and no lock stays held."""
 
 import ctypes
 import functools
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import polls.pool
-from polls.pool import keeper, renewal
+from polls.pool import worker
 from tests.support.pool import Bolt, select, use_all
 from tests.support.servers import in_thread, wait_until
 
@@ -28,6 +28,8 @@ def strike_at(nth, action):
         nonlocal count
         if not frame.f_code.co_filename.startswith(POOL_FOLDER):
             return None
+        if event == "return":
+            entered.difference_update({place for place in entered if place[0] == id(frame)})
         if event in ("line", "return"):
             if linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip().startswith("with "):
                 place = (id(frame), frame.f_lineno)
@@ -68,7 +70,7 @@ def borrow_in_a_block(pool):
 
 
 def borrow_stale(pool):
-    pool._idle[-1][1].due_ns = 0
+    pool._state.idle[-1][1].due_ns = 0
     borrow_and_return(pool)
 
 
@@ -87,7 +89,7 @@ def test_an_exception_at_any_line_loses_no_slot_and_holds_no_lock(make_pool, act
     strikes = 0
     while strike_at(strikes + 1, functools.partial(action, pool)):
         strikes += 1
-        assert not pool._lock.locked() or (pool._lock.acquire(timeout=1) and pool._lock.release() is None)
+        assert in_thread(lambda: pool._state.lock.acquire(timeout=1) and pool._state.lock.release() is None).get()
         use_all(pool)
         wait_until(lambda: pool.get_stats()["pool_available"] == 2)
     assert strikes > 20
@@ -95,21 +97,30 @@ def test_an_exception_at_any_line_loses_no_slot_and_holds_no_lock(make_pool, act
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # raised in a destructor
-def test_an_exception_at_any_line_of_a_renewal_loses_no_slot(make_pool, monkeypatch):
-    """Renewals run in this thread, where they can be traced, and no keeper tends the pool."""
-    inline = []
-    monkeypatch.setattr(polls.pool.pool, "ensure_keeper", lambda pool: None)
+def test_an_exception_at_any_line_of_a_task_loses_no_slot(make_pool, monkeypatch, caplog):
+    """Tasks are carried out in this thread, where they can be traced."""
     pool = make_pool(1, 1)
-    strikes, struck = 0, True
+    pool.open(wait=True)
+    state, strikes, struck = pool._state, 0, True
     while struck:
         with monkeypatch.context() as patch:
-            patch.setattr(renewal, "start_new_thread", lambda run, arguments: inline.append(run))
-            pool._retire()
-            keeper.tend(pool)
-            struck = strike_at(strikes + 1, lambda: inline.pop()())
-            inline.clear()
+            patch.setattr(worker.Workers, "ensure", lambda workers: None)
+            for _ in list(pool._workers.members):
+                state.todo.put(None)
+            wait_until(lambda: not pool._workers.members)
+            state.retire()
+            pool._keeper.maintain()
+            count = strikes + 1
+
+            def carry_out():
+                while state.todo.qsize():
+                    worker.carry_out(state, state.todo.get())
+
+            struck = strike_at(count, carry_out)
         strikes += struck
-        wait_until(lambda: keeper.tend(pool) and pool.get_stats()["pool_available"] == 1)
+        assert not state.is_inside()
+        pool._keeper.maintain()
+        wait_until(lambda: pool.get_stats()["pool_available"] == 1)
         assert pool.get_stats()["pool_size"] == 1
     assert strikes > 30
 
@@ -132,7 +143,7 @@ def test_a_caller_that_fell_out_of_the_queue_finds_its_way_back(make_pool):
     conn = pool.getconn()
     caller = in_thread(pool.getconn)
     wait_until(lambda: pool.get_stats()["requests_waiting"] == 1)
-    pool._queue.clear()  # as if an exception had interrupted the thread that served it
+    pool._state.queue.clear()  # as if an exception had interrupted the thread that served it
     wait_until(lambda: pool.get_stats()["requests_waiting"] == 1)
     pool.putconn(conn)
     assert caller.get() is conn
@@ -146,12 +157,12 @@ def test_an_exception_between_taking_a_connection_and_giving_it_closes_it(make_p
     pool = make_pool(1, 1)
     with pool.connection():
         pass
-    [(_, slot)] = pool._idle
+    [(_, slot)] = pool._state.idle
     slot.poll = strike
     with pytest.raises(Bolt):
         pool.getconn()
     use_all(pool)
-    assert slot not in pool._slots
+    assert slot not in pool._state.slots
 
 
 def test_an_exception_inside_a_return_closes_the_connection(make_pool):
@@ -173,22 +184,22 @@ def test_an_exception_before_a_connection_is_taken_takes_none(make_pool):
             raise Bolt
 
     pool = make_pool(1, 1)
-    idle, pool._idle = pool._idle, Striking()
+    idle, pool._state.idle = pool._state.idle, Striking()
     with pytest.raises(Bolt):
         pool.getconn()
-    pool._idle = idle
+    pool._state.idle = idle
     use_all(pool)
 
 
 def test_an_exception_after_a_connection_is_laid_down_leaves_it_there(make_pool, monkeypatch):
     def strike():
-        pool.closed = False
+        pool._state.closed = False
         raise Bolt
 
     pool = make_pool(1, 1)
     conn = pool.getconn()
-    monkeypatch.setattr(pool, "_settle", strike)
-    pool.closed = True
+    monkeypatch.setattr(pool._state, "serve_queue", strike)
+    pool._state.closed = True
     with pytest.raises(Bolt):
         pool.putconn(conn)
     assert pool.getconn() is conn

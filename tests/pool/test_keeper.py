@@ -1,26 +1,29 @@
-"""The keeper, the thread that tends the pool: its end, its successor, and the work it does."""
+"""The keeper, the thread that maintains the pool: its end, its successor, and the work it does."""
 
 import ctypes
 import gc
+import sys
 import threading
 import time
 
 import psycopg2
+import pytest
 
-from polls.pool import ConnectionPool, checkout, keeper
-from tests.support.pool import Bolt, select, use_all
+from polls.pool import ConnectionPool, task
+from polls.pool.keeper import Keeper
+from tests.support.pool import select, use_all
 from tests.support.servers import wait_until
 
 
-def test_a_keeper_that_is_ended_comes_back_without_anybodys_help(make_pool):
+def test_a_keeper_that_is_ended_comes_back_without_anybodys_help(make_pool, caplog):
     pool = make_pool(1, 2)
     with pool.connection():
         pass
-    first = pool._keeper
-    wait_until(lambda: first().thread)
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(first().thread), ctypes.py_object(SystemExit))
-    pool._wake.put(None)
-    wait_until(lambda: pool._keeper is not first)
+    wait_until(lambda: pool._keeper.ident > 0)
+    first = pool._keeper.ident
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(first), ctypes.py_object(SystemExit))
+    pool._state.wake.put(None)
+    wait_until(lambda: pool._keeper.ident > 0 and (pool._keeper.ident != first or "starts again" in caplog.text))
     conn = pool.getconn()
     del conn
     wait_until(lambda: pool.get_stats()["leaks"] == 1)
@@ -28,60 +31,62 @@ def test_a_keeper_that_is_ended_comes_back_without_anybodys_help(make_pool):
 
 
 def test_a_keeper_struck_before_its_first_line_keeps_nobody_waiting(make_pool, monkeypatch):
-    monkeypatch.setattr(keeper, "start_new_thread", lambda run, arguments: None)
+    monkeypatch.setattr(Keeper, "run", lambda keeper: None)
     pool = make_pool(1, 1)
     conn = pool.getconn(timeout=5)
-    assert pool._keeper() is None
+    assert pool._keeper.ident == -1
     monkeypatch.undo()
     del conn
     with pool.connection(timeout=5):
-        assert pool._keeper() is not None
+        wait_until(lambda: pool._keeper.ident > 0 or pool._keeper.started_s + 1 < time.monotonic())
 
 
 def test_of_two_keepers_started_at_once_one_goes(make_pool):
     pool = make_pool(1, 1)
-    keeper.start_keeper(pool)
-    first = pool._keeper
-    keeper.start_keeper(pool)
-    wait_until(lambda: first() is None)
-    assert pool._keeper() is not None
+    with pool.connection():
+        pass
+    wait_until(lambda: pool._keeper.ident > 0)
+    first = pool._keeper.ident
+    pool._keeper.ident = 0
+    pool._keeper.ensure()
+    wait_until(lambda: first not in sys._current_frames() and pool._keeper.ident > 0)
     use_all(pool)
 
 
 def test_a_keeper_whose_work_fails_says_so_and_goes_on(make_pool, monkeypatch, caplog):
-    def tend(pool):
+    def maintain(keeper, stalled_ns):
         monkeypatch.undo()
-        raise ValueError("no tending")
+        raise ValueError("no maintenance")
 
     pool = make_pool(1, 1)
     with pool.connection():
         pass
-    monkeypatch.setattr(keeper, "tend", tend)
-    pool._wake.put(None)
-    wait_until(lambda: "no tending" in caplog.text)
+    monkeypatch.setattr(Keeper, "maintain", maintain)
+    pool._state.wake.put(None)
+    wait_until(lambda: "no maintenance" in caplog.text)
     conn = pool.getconn()
     del conn
     use_all(pool)
 
 
 def test_a_caller_who_waits_does_the_work_of_a_keeper_that_is_dead(make_pool, monkeypatch):
-    monkeypatch.setattr(checkout, "ensure_keeper", lambda pool: None)
+    monkeypatch.setattr(Keeper, "ensure", lambda keeper, closely=False: None)
     pool = make_pool(1, 1)
     conn = pool.getconn()
     del conn
     with pool.connection(timeout=2) as conn:
         assert select(conn) == 1
-    assert pool._keeper() is None
+    assert pool._keeper.ident == 0
 
 
 def test_a_suspected_connection_that_is_dead_tells_nothing_new(make_pool, server):
     pool = make_pool(2, 2)
     pool.open(wait=True)
-    (_, first), (_, second) = pool._idle
+    (_, first), (_, second) = pool._state.idle
     first.due_ns = 0
     due = second.due_ns
     server.kill(first.pid)
-    pool._wake.put(None)
+    pool._state.wake.put(None)
     wait_until(lambda: pool.get_stats()["connections_lost"] == 1)
     assert second.due_ns == due
 
@@ -94,59 +99,59 @@ def test_a_connection_that_does_not_close_is_given_up(make_pool, monkeypatch, se
             allowed.wait(10)
             super().close()
 
-    monkeypatch.setitem(keeper.LIMITS_NS, "closing", 100_000_000)
+    monkeypatch.setitem(task.LIMITS, "closing", 0.1)
     pool = make_pool(1, 1, connection_factory=Stuck)
     conn = pool.getconn()
     pool.putconn(conn, close=True)
     with pool.connection() as other:
         assert other is not conn
-        wait_until(lambda: len(server.backends(pool._options.name)) == 1)
+        wait_until(lambda: len(server.backends(pool.name)) == 1)
     allowed.set()
     wait_until(lambda: conn.closed)
     use_all(pool)
 
 
+@pytest.mark.usefixtures("private_server")
 def test_a_slot_is_given_up_while_the_server_is_down(make_pool, server):
     pool = make_pool(1, 1, timeout=0.2)
     conn = pool.getconn()
     server.stop()
     try:
-        pool._down = True
         pool.putconn(conn, close=True)
         wait_until(lambda: pool.get_stats()["connections_errors"] > 0)
-        assert pool._prober in pool._slots
+        assert pool.connecting_fails
     finally:
         server.start()
     use_all(pool)
 
 
-def test_a_keeper_struck_after_its_pool_is_forgotten_has_no_successor():
-    class Struck:
-        def get(self, timeout):
-            raise Bolt
-
+def test_a_keeper_of_a_pool_that_is_forgotten_has_no_successor():
     pool = ConnectionPool(1, 1)
-    orphan = keeper.Keeper(pool)
-    orphan.wake = Struck()
+    keeper, state = pool._keeper, pool._state
+    keeper.ensure()
+    wait_until(lambda: keeper.ident > 0)
+    ident = keeper.ident
+    state.minconn = 0
     del pool
     gc.collect()
-    orphan.run()
+    wait_until(lambda: ident not in sys._current_frames())
+    assert keeper.ident == 0
 
 
 def test_a_connection_on_its_way_back_is_not_cut(make_pool):
-    pool = make_pool(1, 1, max_use=0.05)
+    pool = make_pool(1, 1, max_use=0.02)
     conn = pool.getconn()
-    slot = pool._out.pop(id(conn))  # as putconn begins
-    time.sleep(0.06)
-    keeper.tend(pool)
+    slot = pool._state.lent.pop(id(conn))  # as putconn begins
+    time.sleep(0.03)
+    pool._state.maintain()
     assert select(conn) == 1
     conn.rollback()
-    pool._out[id(conn)] = slot
+    pool._state.lent[id(conn)] = slot
     pool.putconn(conn)
 
 
-def test_a_first_connection_to_a_server_that_was_down_is_the_probers(make_pool):
+def test_a_first_connection_to_a_server_that_was_down_brings_it_up(make_pool):
     pool = make_pool(1, 1)
-    pool._down = True
+    pool._state.down = True
     with pool.connection():
-        assert not pool._down
+        assert not pool.connecting_fails

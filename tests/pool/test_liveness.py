@@ -23,13 +23,14 @@ def idle(make_pool, count, *arguments, **options):
 @pytest.mark.parametrize("tcp", [False, True])
 def test_a_killed_backend_costs_no_caller_an_error(make_pool, server, tcp):
     pool = idle(make_pool, 1, server.dsn(tcp=tcp))
-    [pid] = server.backends(pool._options.name)
+    [pid] = server.backends(pool.name)
     server.kill(pid)
     with pool.connection() as conn:
         assert select(conn, "SELECT pg_backend_pid()") != pid
     assert pool.get_stats()["connections_lost"] == 1
 
 
+@pytest.mark.usefixtures("private_server")
 def test_a_restart_while_idle_costs_no_caller_an_error(make_pool, server):
     pool = idle(make_pool, 8)
     server.restart()
@@ -40,6 +41,7 @@ def test_a_restart_while_idle_costs_no_caller_an_error(make_pool, server):
     wait_until(lambda: pool.get_stats()["pool_available"] == 8)
 
 
+@pytest.mark.usefixtures("private_server")
 def test_a_restart_is_got_over_without_anybodys_help(make_pool, server):
     pool = idle(make_pool, 4)
     server.stop()
@@ -51,6 +53,7 @@ def test_a_restart_is_got_over_without_anybodys_help(make_pool, server):
     wait_until(lambda: pool.get_stats()["pool_available"] == 4)
 
 
+@pytest.mark.usefixtures("private_server")
 def test_while_the_server_is_down_one_prober_tries_and_callers_learn_the_cause(make_pool, server):
     pool = idle(make_pool, 4)
     server.stop()
@@ -88,6 +91,7 @@ def suppress_into(errors):
         errors.append(error)
 
 
+@pytest.mark.usefixtures("private_server")
 def test_a_restart_under_load_costs_no_more_than_the_queries_in_flight(make_pool, server):
     pool = idle(make_pool, 8, timeout=10)
     errors, stop = [], threading.Event()
@@ -125,7 +129,7 @@ def test_a_notification_in_the_socket_is_no_reason_to_discard(make_pool, server)
 
 def test_a_connection_that_rested_for_long_is_pinged(make_pool, server):
     pool = idle(make_pool, 1, check_idle=0.05)
-    [pid] = server.backends(pool._options.name)
+    [pid] = server.backends(pool.name)
     time.sleep(0.06)
     with pool.connection() as conn:
         assert conn.get_transaction_status() == 0
@@ -151,7 +155,7 @@ def test_a_connection_swallowed_by_the_network_is_found_by_the_ping_and_replaced
 
 def test_the_first_dead_connection_makes_the_others_suspect(make_pool, server):
     pool = idle(make_pool, 3)
-    [first, *others] = [slot for _, slot in pool._idle][::-1]
+    [first, *others] = [slot for _, slot in pool._state.idle][::-1]
     server.kill(first.pid)
     with pool.connection():
         pass
@@ -165,11 +169,11 @@ def test_the_first_dead_connection_makes_the_others_suspect(make_pool, server):
 
 def test_check_replaces_the_dead_and_keeps_the_others(make_pool, server):
     pool = idle(make_pool, 3)
-    pids = server.backends(pool._options.name)
+    pids = server.backends(pool.name)
     server.kill(pids[0])
     pool.check()
     wait_until(lambda: pool.get_stats()["pool_available"] == 3)
-    assert set(pids[1:]) < set(server.backends(pool._options.name))
+    assert set(pids[1:]) < set(server.backends(pool.name))
 
 
 def test_a_connection_cut_by_the_network_is_replaced(make_pool, server, proxy):
@@ -185,81 +189,84 @@ def test_a_broken_connection_that_comes_back_makes_the_others_suspect(make_pool,
     server.kill(conn.info.backend_pid)
     with pytest.raises(psycopg2.DatabaseError):
         select(conn)
-    [(_, other)] = pool._idle[:]
+    [(_, other)] = pool._state.idle[:]
     pool.putconn(conn)
     assert other.due_ns == 0
     assert pool.get_stats()["returns_bad"] == 1
 
 
-def fail(pool, code):
-    """Have the server raise an error with this SQLSTATE."""
-    with pool.connection() as conn:
-        select(conn, f"DO $$ BEGIN RAISE 'over' USING ERRCODE = '{code}'; END $$")
+@pytest.fixture
+def standby(server):
+    """A schema whose functions say that the server is a standby, for sessions that have it first in their path."""
+    with psycopg2.connect(server.dsn()) as conn, conn.cursor() as cursor:
+        cursor.execute("CREATE SCHEMA standby")
+        cursor.execute("CREATE FUNCTION standby.pg_is_in_recovery() RETURNS bool LANGUAGE sql AS 'SELECT true'")
+    yield "standby, pg_catalog"
+    with conn, conn.cursor() as cursor:
+        cursor.execute("DROP SCHEMA standby CASCADE")
+    conn.close()
 
 
-@pytest.mark.parametrize("code", ["57P01", "57P02", "57P03", "25006"])
-def test_a_server_that_goes_down_retires_the_generation(make_pool, server, code):
-    pool = idle(make_pool, 3)
-    before = server.backends(pool._options.name)
-    with pytest.raises(psycopg2.Error, match="over"):
-        fail(pool, code)
-    wait_until(lambda: not set(before) & set(server.backends(pool._options.name)))
-    wait_until(lambda: pool.get_stats()["pool_available"] == 3)
+def write(conn, path):
+    select(conn, f"SET search_path TO {path}; COMMIT; BEGIN")
+    select(conn, "DO $$ BEGIN RAISE 'read-only' USING ERRCODE = '25006'; END $$")
 
 
-def test_a_generation_is_retired_once(make_pool, server):
-    pool = idle(make_pool, 2)
-    with pytest.raises(psycopg2.Error, match="over"), pool.connection() as conn:
-        fail_on(pool, conn, server)
-    wait_until(lambda: pool.get_stats()["pool_available"] == 2)
-    assert pool.get_stats()["connections_num"] == 4
-
-
-def fail_on(pool, conn, server):
-    """Fail on another connection, wait for its generation to be replaced, and fail on this one."""
-    with pytest.raises(psycopg2.Error, match="over"):
-        fail(pool, "57P01")
-    wait_until(lambda: pool.get_stats()["connections_num"] == 3 and pool.get_stats()["pool_available"] == 1)
-    select(conn, "DO $$ BEGIN RAISE 'over' USING ERRCODE = '57P01'; END $$")
-
-
-def test_a_server_that_became_read_only_retires_the_generation(make_pool, server):
-    pool = idle(make_pool, 2)
-    before = server.backends(pool._options.name)
-    with pytest.raises(psycopg2.errors.ReadOnlySqlTransaction), pool.connection() as conn:
-        write(conn)
-    wait_until(lambda: not set(before) & set(server.backends(pool._options.name)))
-
-
-def write(conn):
-    conn.readonly = True
-    select(conn, "CREATE TABLE refused (id int)")
-
-
-def test_a_commit_that_fails_on_a_read_only_server_retires_the_generation(make_pool, server):
-    pool = idle(make_pool, 2)
-    before = server.backends(pool._options.name)
-    with pytest.raises(psycopg2.errors.ReadOnlySqlTransaction), pool.connection() as conn:
-        write_at_commit(conn)
-    wait_until(lambda: not set(before) & set(server.backends(pool._options.name)))
-
-
-def write_at_commit(conn):
-    """Leave a statement to the commit that a read-only server refuses."""
+def write_at_commit(conn, path):
     select(
         conn,
-        """
+        f"""
         CREATE TEMPORARY TABLE late (id int);
         CREATE FUNCTION pg_temp.refuse() RETURNS trigger LANGUAGE plpgsql AS
             $$ BEGIN RAISE 'read-only' USING ERRCODE = '25006'; END $$;
         CREATE CONSTRAINT TRIGGER late AFTER INSERT ON late DEFERRABLE INITIALLY DEFERRED
             FOR EACH ROW EXECUTE FUNCTION pg_temp.refuse();
+        SET search_path TO {path};
+        COMMIT; BEGIN;
         INSERT INTO late VALUES (1)
         """,
     )
 
 
+@pytest.mark.parametrize("fail", [write, write_at_commit])
+def test_a_server_that_became_a_standby_retires_the_generation(make_pool, server, standby, fail):
+    pool = idle(make_pool, 3)
+    before = server.backends(pool.name)
+    with pytest.raises(psycopg2.errors.ReadOnlySqlTransaction), pool.connection() as conn:
+        fail(conn, standby)
+    wait_until(lambda: not set(before) & set(server.backends(pool.name)))
+    wait_until(lambda: pool.get_stats()["pool_available"] == 3)
+
+
+def test_a_generation_is_retired_once(make_pool, standby):
+    pool = idle(make_pool, 2)
+    with pytest.raises(psycopg2.errors.ReadOnlySqlTransaction), pool.connection() as conn:
+        write_after_another(pool, conn, standby)
+    wait_until(lambda: pool.get_stats()["pool_available"] == 2)
+    assert pool.get_stats()["connections_num"] == 4
+
+
+def write_after_another(pool, late, standby):
+    """Fail on another connection of the pool, wait until it is replaced, and fail on this one."""
+    with pytest.raises(psycopg2.errors.ReadOnlySqlTransaction), pool.connection() as conn:
+        write(conn, standby)
+    wait_until(lambda: pool.get_stats()["connections_num"] == 3 and pool.get_stats()["pool_available"] == 1)
+    write(late, standby)
+
+
+@pytest.mark.parametrize("code", ["57P01", "57P02", "57P03"])
+def test_a_server_that_goes_down_makes_the_others_suspect(make_pool, server, code):
+    pool = idle(make_pool, 2)
+    before = server.backends(pool.name)
+    slots = [slot for _, slot in pool._state.idle]
+    with pytest.raises(psycopg2.Error, match="over"), pool.connection() as conn:
+        select(conn, f"DO $$ BEGIN RAISE 'over' USING ERRCODE = '{code}'; END $$")
+    assert [slot.due_ns == 0 for slot in slots].count(True) == 1
+    assert set(server.backends(pool.name)) == set(before)
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("private_server")
 def test_a_query_on_a_silent_server_ends_after_max_use(make_pool, server, caplog):
     pool = make_pool(1, 1, max_use=0.5, timeout=5)
     query = in_thread(lambda: run_in(pool, "SELECT pg_sleep(0)"))
@@ -284,6 +291,7 @@ def run_in(pool, statement):
         return select(conn, statement)
 
 
+@pytest.mark.usefixtures("private_server")
 def test_a_rollback_on_a_silent_server_ends_after_max_use(make_pool, server):
     pool = make_pool(1, 1, max_use=0.3)
     conn = pool.getconn()

@@ -37,7 +37,7 @@ def test_a_descriptor_is_closed_once_though_there_is_no_other(monkeypatch):
     slot.fd = before = os.dup(0)
     monkeypatch.setattr("polls.pool.slot.os.dup", dup)
     with pytest.raises(OSError, match="too many"):
-        slot.attach(Connection())
+        slot.attach(Connection(), print)
     with pytest.raises(OSError, match="Bad file"):
         os.fstat(before)
     assert slot.fd == -1
@@ -53,10 +53,10 @@ def test_a_caller_who_joins_as_the_connection_is_laid_down_is_served(make_pool):
     callers = []
     pool = make_pool(1, 1)
     conn = pool.getconn()
-    pool._idle = Racing()
+    pool._state.idle = Racing()
     pool.putconn(conn)
     assert callers[0].get(1) is conn
-    pool._idle = []
+    pool._state.idle = []
     pool.putconn(conn)
 
 
@@ -76,7 +76,7 @@ def test_a_stale_connection_in_hand_as_the_pool_closes_is_closed(make_pool):
     pool = make_pool(1, 1)
     with pool.connection():
         pass
-    [(_, slot)] = pool._idle
+    [(_, slot)] = pool._state.idle
     slot.poll = poll
     with pytest.raises(PoolClosed):
         pool.getconn()
@@ -87,12 +87,14 @@ def test_a_connection_cut_while_it_is_pinged_is_not_lent(make_pool):
     pool = make_pool(1, 1)
     with pool.connection() as conn:
         pass
-    [(_, slot)] = pool._idle
+    [(_, slot)] = pool._state.idle
     poll, slot.due_ns = slot.poll, 0
 
     def cut_meanwhile(timeout):
         if slot.state == "checking":
-            slot.state = "cut"
+            with pool._state.lock:
+                slot.task.deadline_ns = 0
+            pool._keeper.maintain()
         return poll(timeout)
 
     slot.poll = cut_meanwhile
@@ -102,7 +104,7 @@ def test_a_connection_cut_while_it_is_pinged_is_not_lent(make_pool):
 
 def test_a_slot_without_a_connection_has_no_owner_and_no_events():
     slot = Slot()
-    assert slot.owner() is None
+    assert slot.conn() is None
     assert slot.poll(0) == []
 
 
@@ -110,9 +112,9 @@ def test_a_connection_that_looks_well_and_fails_its_ping_is_replaced(make_pool, 
     pool = make_pool(1, 1)
     with pool.connection() as conn:
         pass
-    [(_, slot)] = pool._idle
+    [(_, slot)] = pool._state.idle
     slot.due_ns, slot.poll = 0, lambda timeout: []
-    with pool._lock:  # so that the keeper does not find it first
+    with pool._state.lock:  # so that the keeper does not find it first
         server.kill(slot.pid)
         caller = in_thread(pool.getconn)
     other = caller.get()

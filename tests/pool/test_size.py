@@ -8,6 +8,7 @@ from polls.pool import PoolTimeout
 from tests.support.servers import wait_until
 
 
+@pytest.mark.usefixtures("private_server")
 def test_a_connection_counts_until_the_server_has_ended_it(make_pool, server):
     server.run("CREATE ROLE limited LOGIN CONNECTION LIMIT 1; SELECT 1")  # the server refuses a second one
     pool = make_pool(0, 1, server.dsn(), user="limited")
@@ -23,7 +24,7 @@ def test_the_pool_grows_as_needed_and_shrinks_to_minconn_after_max_idle(make_poo
     for conn in conns:
         pool.putconn(conn)
     wait_until(lambda: pool.get_stats()["pool_size"] == 1)
-    assert len(server.backends(pool._options.name)) == 1
+    assert len(server.backends(pool.name)) == 1
     assert pool.getconn() is conns[3]
     pool.putconn(conns[3])
 
@@ -63,7 +64,7 @@ def test_resize_grows_and_shrinks(make_pool, server):
     for conn in conns:
         pool.putconn(conn)
     wait_until(lambda: pool.get_stats()["pool_size"] == 2)
-    wait_until(lambda: len(server.backends(pool._options.name)) == 2)
+    wait_until(lambda: len(server.backends(pool.name)) == 2)
     with pytest.raises(ValueError, match="minconn"):
         pool.resize(3, 2)
 

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from polls.pool import PoolTimeout
-from polls.pool.slot import Borrower
+from polls.pool.borrower import Borrower
 from tests.support.pool import select
 from tests.support.servers import in_thread, wait_until
 
@@ -89,7 +89,7 @@ def test_a_thread_that_ended_is_still_told(make_pool):
 
 
 def test_a_borrower_without_a_place_has_none():
-    assert Borrower(0, None, 0, 0).place() == "nowhere"
+    assert Borrower(None, None, 0, 0).place() == "nowhere"
 
 
 def test_repr_shows_the_state(make_pool):

@@ -8,8 +8,8 @@ import psycopg2
 import pytest
 from psycopg2.pool import PoolError
 
-from polls.pool import PoolTimeout, TooManyRequests
-from polls.pool.slot import Borrower
+from polls.pool import ConnectFailed, PoolTimeout, TooManyRequests
+from polls.pool.borrower import Borrower
 from polls.pool.waiter import Waiter
 from tests.support.servers import in_thread, wait_until
 
@@ -170,7 +170,7 @@ def test_a_burst_makes_no_more_connections_than_maxconn(make_pool, server):
     def borrow():
         nonlocal most
         with pool.connection() as conn, conn.cursor() as cursor:
-            cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE application_name = %s", (pool._options.name,))
+            cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE application_name = %s", (pool.name,))
             most = max(most, cursor.fetchone()[0])
 
     for caller in [in_thread(borrow) for _ in range(20)]:
@@ -224,15 +224,15 @@ def test_a_configure_that_fails_is_told_and_leaves_nothing_open(make_pool, serve
         raise ValueError("not configured")
 
     pool = make_pool(0, 1, configure=configure, timeout=0.5)
-    with pytest.raises(PoolTimeout, match="not configured") as raised:
+    with pytest.raises(ConnectFailed, match="not configured") as raised:
         pool.getconn()
     assert isinstance(raised.value.__cause__, ValueError)
-    wait_until(lambda: server.backends(pool._options.name) == [])
+    wait_until(lambda: server.backends(pool.name) == [])
 
 
 def test_a_configure_that_leaves_a_transaction_open_is_refused(make_pool):
     pool = make_pool(0, 1, configure=lambda conn: conn.cursor().execute("SELECT 1"), timeout=0.5)
-    with pytest.raises(PoolTimeout, match="left a transaction open"):
+    with pytest.raises(ConnectFailed, match="left a transaction open"):
         pool.getconn()
 
 
@@ -264,7 +264,7 @@ def test_without_threads_to_be_had_the_caller_connects_itself(make_pool, monkeyp
         raise RuntimeError("can't start new thread")
 
     pool = make_pool(0, 1)
-    monkeypatch.setattr("polls.pool.renewal.start_new_thread", start_new_thread)
+    monkeypatch.setattr("polls.pool.worker.start_new_thread", start_new_thread)
     with pool.connection() as conn:
         assert conn.closed == 0
 
@@ -295,12 +295,12 @@ def test_whoever_had_a_connection_that_turned_out_dead_keeps_its_turn(make_pool,
     pool = make_pool(1, 1, connect=connect)
     with pool.connection():
         pass
-    [(_, slot)] = pool._idle
+    [(_, slot)] = pool._state.idle
     look, slot.poll = slot.poll, poll
     server.kill(slot.pid)
-    with pool._lock:  # so that the keeper does not find it first
+    with pool._state.lock:  # so that the keeper does not find it first
         callers.append(in_thread(borrow, 0))
-        wait_until(lambda: not pool._idle)
+        wait_until(lambda: not pool._state.idle)
     waiting(pool, 3)
     allowed.set()
     for caller in callers:
@@ -312,13 +312,12 @@ def test_what_is_idle_goes_to_whoever_waits_and_not_to_a_newcomer(make_pool):
     pool = make_pool(1, 1)
     with pool.connection() as conn:
         pass
-    waiter = Waiter(Borrower(0, None, 0, time.monotonic_ns()))
-    pool._queue.append(waiter)  # as between the return of a connection and its hand-off
+    waiter = Waiter(Borrower(None, None, 0, time.monotonic_ns()))
+    pool._state.queue.append(waiter)  # as between the return of a connection and its hand-off
     with pytest.raises(PoolTimeout):
         pool.getconn(timeout=0)
     assert waiter.conn is conn
-    for renewal in pool._withdraw(waiter):
-        renewal.start()
+    pool._state.withdraw(waiter)
     assert pool.getconn() is conn
     pool.putconn(conn)
 

@@ -1,6 +1,7 @@
-"""Pools on a private server, which tests may break."""
+"""Pools on a private server, which tests may break, or on that of POOL_TEST_DSN."""
 
 import _thread
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -9,13 +10,15 @@ from typing import Any
 import pytest
 
 from polls.pool import ConnectionPool
+from tests.support.given_server import GivenServer
 from tests.support.proxy import Proxy
 from tests.support.servers import Server, wait_until
 
 
 @pytest.fixture(scope="session")
 def _server() -> Iterator[Server]:
-    server = Server()
+    dsn = os.environ.get("POOL_TEST_DSN")
+    server = GivenServer(dsn) if dsn else Server()
     try:
         yield server
     finally:
@@ -24,22 +27,29 @@ def _server() -> Iterator[Server]:
 
 @pytest.fixture
 def server(_server: Server, _threads_can_be_traced: None) -> Server:
-    """The private server, running."""
-    if _server.process is None:
+    """The private server, running, or that of POOL_TEST_DSN."""
+    if not _server.is_running():
         _server.start()
     return _server
 
 
 @pytest.fixture
+def private_server(server: Server) -> Server:
+    """The private server, for tests that stop or change it."""
+    server.require_private()
+    return server
+
+
+@pytest.fixture
 def proxy(server: Server) -> Iterator[Proxy]:
-    """A proxy in front of the private server."""
-    with Proxy(server.port) as proxy:
+    """A proxy in front of the server."""
+    with Proxy(server.address()) as proxy:
         yield proxy
 
 
 @pytest.fixture
 def make_pool(server: Server, request: pytest.FixtureRequest) -> Iterator[Callable[..., ConnectionPool]]:
-    """Make pools on the private server; they are closed at the end, and must leave no connection behind."""
+    """Make pools on the server; they are closed at the end, and must leave no connection behind."""
     pools: list[ConnectionPool] = []
 
     def make(minconn: int = 1, maxconn: int = 2, dsn: str | None = None, **options: Any) -> ConnectionPool:
@@ -65,8 +75,7 @@ def _threads_can_be_traced(monkeypatch: pytest.MonkeyPatch) -> None:
 
         return _thread.start_new_thread(traced, ())
 
-    for module in ("renewal", "keeper"):
-        monkeypatch.setattr(f"polls.pool.{module}.start_new_thread", start_traced)
+    monkeypatch.setattr("polls.pool.worker.start_new_thread", start_traced)
 
 
 def select(conn, statement="SELECT 1"):

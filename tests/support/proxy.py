@@ -9,14 +9,14 @@ from types import TracebackType
 
 
 class Proxy:
-    """Forwards 127.0.0.1:`port` to `target`, which is a TCP port of this machine or the path of a Unix socket.
+    """Forwards 127.0.0.1:`port` to `target`: a TCP port of this machine, a host and a port, or a Unix socket's path.
 
     `accepted` counts connections, and `round_trips` how often a client spoke after its server, not counting goodbyes,
     which no server answers. While `swallowing` is set, bytes vanish in both
     directions and neither end is told; `delay` seconds pass before a connection is forwarded; `cut()` resets all.
     """
 
-    def __init__(self, target: int | str) -> None:
+    def __init__(self, target: int | tuple[str, int] | str) -> None:
         self.target = target
         self.swallowing = threading.Event()
         self.delay = 0.0
@@ -57,6 +57,8 @@ class Proxy:
     def _connect(self) -> socket.socket:
         if isinstance(self.target, int):
             return socket.create_connection(("127.0.0.1", self.target))
+        if isinstance(self.target, tuple):
+            return socket.create_connection(self.target)
         server = socket.socket(socket.AF_UNIX)
         try:
             server.connect(self.target)

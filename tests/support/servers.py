@@ -51,7 +51,7 @@ class Server:
             "unix_socket_directories": self.folder,
             "fsync": "off",
             "max_connections": 60,
-            "max_prepared_transactions": 1,
+            "max_prepared_transactions": 8,
             "log_min_messages": "fatal",
         }
         settings = itertools.chain.from_iterable(("-c", f"{name}={value}") for name, value in options.items())
@@ -59,6 +59,15 @@ class Server:
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
         wait_until(self.accepts)
+
+    def is_running(self) -> bool:
+        return self.process is not None
+
+    def require_private(self) -> None:
+        """Skip the test if this server is not the tests' own."""
+
+    def address(self) -> tuple[str, int] | str:
+        return ("127.0.0.1", self.port)
 
     def accepts(self) -> bool:
         try:
