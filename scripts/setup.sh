@@ -26,6 +26,14 @@ find_python() {
         "install one (Debian and Ubuntu: apt-get install python3 python3-venv)."
 }
 
+# find_python_with_venv: set $python to a Python that can also make a virtual environment.
+find_python_with_venv() {
+    find_python
+    "$python" -c 'import ensurepip, venv' 2>/dev/null ||
+        fail "This Python cannot make a virtual environment:" \
+            "install $python-venv (Debian and Ubuntu: apt-get install $python-venv)."
+}
+
 # ready FILE...: succeed if .venv holds what these requirements files name. The import fails if the Python behind .venv
 # was replaced.
 ready() {
@@ -40,10 +48,7 @@ ready() {
 # lasts as long as pip does, even if this shell is killed.
 make_venv() {
     ready "$@" && return
-    find_python
-    "$python" -c 'import ensurepip, venv' 2>/dev/null ||
-        fail "This Python cannot make a virtual environment:" \
-            "install $python-venv (Debian and Ubuntu: apt-get install $python-venv)."
+    find_python_with_venv
     echo "Installing into .venv, which takes about a minute ..."
     exec 9>var/lock
     "$python" -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX)'
