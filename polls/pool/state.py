@@ -93,6 +93,7 @@ class State:
         self.pause_ns = FIRST_PAUSE_NS
         self.last_error: BaseException | None = None  # None again once a connection is made
         self.last_failure: ConnectFailure | None = None
+        self.logged: str | None = None  # the reason of the outage that was logged last
         self.counters = Counters()
         self.popped = Counters()
         self.waits, self.spans, self.connects = [0] * BITS, [0] * BITS, [0] * BITS  # by bit length
@@ -490,7 +491,6 @@ class State:
             # Decides whether the task is still wanted, and what becomes of the slot and of those who wait.
             slot = task.slot
             if task.kind is CONNECTING:
-                task.is_news = error is not None and (not self.down or str(error) != str(self.last_error))
                 self._note_attempt(took_ns, error)
             if slot.task is not task:
                 return False
@@ -529,12 +529,20 @@ class State:
                 self._drop(slot)
             self._plan()
 
+    def is_news(self, reason: str) -> bool:
+        """Whether a reason why connecting fails is to be logged: once for each outage and change. Takes the lock."""
+        with self.lock:
+            # Decides which of several attempts that fail together logs.
+            before, self.logged = self.logged, reason
+            return before != reason
+
     def _note_attempt(self, took_ns: int, error: BaseException | None) -> None:
         """Note how an attempt to connect went. The caller holds the lock."""
         if error is None:
             self.counters.connections_ns += took_ns
             self.connects[took_ns.bit_length()] += 1
             self.down, self.last_error, self.pause_ns = False, None, FIRST_PAUSE_NS
+            self.logged = None
             return
         self.counters.connections_errors += 1
         self.last_error = error

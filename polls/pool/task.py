@@ -17,7 +17,7 @@ QUEUED: Final = 30.0  # for how long a task may wait for a worker
 class Task:
     """Connect, check, close, or clean on return: the kind is the state that the slot is in meanwhile."""
 
-    __slots__ = ("claims", "code", "conn", "deadline_ns", "is_news", "kind", "slot")
+    __slots__ = ("claims", "code", "conn", "deadline_ns", "kind", "slot")
 
     def __init__(self, kind: str, slot: Slot, conn: Any = None) -> None:
         self.kind = kind
@@ -26,7 +26,6 @@ class Task:
         self.deadline_ns = time.monotonic_ns() + int(QUEUED * 1e9)
         self.claims: list[int] = []  # threads that began it: the first one carries it out
         self.code: CodeType | None = None  # of the function in which that thread does so
-        self.is_news = False  # it failed, and the one before it did not, or for another reason
 
     def begin(self, code: CodeType) -> bool:
         """The calling thread carries the task out, in the function with this code. False if another one does."""

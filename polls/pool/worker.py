@@ -147,9 +147,10 @@ def _connect(state: State, task: Task) -> None:
     except BaseException as error:  # of a hook as well: SystemExit and the like end an attempt, and no thread
         if not isinstance(error, Exception):
             time.sleep(INTERRUPTED)
+        reason = str(error).strip() or repr(error)
+        if state.is_news(reason):
+            logger.warning("pool %r cannot connect: %s", state.options.name, reason)
         state.finish(task, error=error)
-        if task.is_news:
-            logger.warning("pool %r cannot connect: %s", state.options.name, str(error).strip() or repr(error))
         return
     if not state.finish(task, conn, time.monotonic_ns() - started_ns):
         conn.close()
