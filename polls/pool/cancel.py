@@ -27,8 +27,7 @@ class CancelKey:
     __slots__ = ("_key",)
 
     def __init__(self, conn: Any) -> None:
-        self._key: int | None = None
-        self._key = _libpq.PQgetCancel(conn.pgconn_ptr)
+        self._key: int | None = _libpq.PQgetCancel(conn.pgconn_ptr)
 
     def cancel(self) -> str:
         """Ask the server to cancel the query; blocks while connecting. Return what went wrong, "" where nothing did."""

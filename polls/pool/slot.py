@@ -114,7 +114,7 @@ class Slot:
         self.due_ns = 0  # when it needs a ping before use
         self.expires_ns = 0  # when it is too old
         self.excused_ns = 0  # for how long of this use the process was stopped
-        self.missed_ns = 0  # since_ns when it was last seen in nobody's hands
+        self.missed_ns = 0  # since_ns when it was last seen neither idle nor lent
         self.number = 0  # id(connection)
         self.uses = 0
         self.used_ns = 0

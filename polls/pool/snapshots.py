@@ -4,7 +4,7 @@ import time
 from dataclasses import replace
 from operator import add
 
-from .slot import CUT, HELD, KEYED, READY, RETURNING
+from .slot import KEYED, READY
 from .state import State
 from .stats import ConnectionStatus, Counters, Histograms, PoolStats, WaiterStatus
 
@@ -78,7 +78,7 @@ def rows(state: State) -> list[ConnectionStatus]:
     rows: list[ConnectionStatus] = []
     for slot in sorted(state.slots.copy(), key=lambda slot: slot.born_ns):
         kind, borrower = slot.state, slot.borrower()
-        lent = state.lent.get(slot.number) is slot if kind is READY else kind in HELD
+        lent = state.is_lent(slot)
         rows.append(
             {
                 "backend_pid": slot.pid,
@@ -95,11 +95,7 @@ def rows(state: State) -> list[ConnectionStatus]:
 
 def explain(state: State, timeout: float) -> str:
     """Why a caller got no connection."""
-    held = [
-        slot.borrower()
-        for slot in list(state.slots)
-        if slot in state.lent.values() or slot.state in (KEYED, RETURNING, CUT)
-    ]
+    held = [slot.borrower() for slot in list(state.slots) if state.is_lent(slot)]
     reason = (
         f"no connection of the pool {state.options.name!r} within {timeout:g} s: "
         f"size {len(state.slots)} of {state.maxconn}, {len(held)} in use, {len(state.queue)} waiting"

@@ -4,8 +4,8 @@ One lock guards the decisions. The methods decide and note, and never wait: what
 Two operations need no lock, because each is one atomic step of a built-in: `idle.pop()` gives a connection to no more
 than one caller, and `lent.pop()` takes it back from one caller, once. A checkout that need not wait is made of these.
 
-An exception may interrupt any line of any thread. What it interrupts is found by `maintain`: a task by its deadline or
-its ended thread, a connection that was dropped by its weak reference, and one that is in nobody's hands by that.
+An exception may interrupt any line of any thread. `maintain` finds what was interrupted: a task by its deadline or the
+stack of its thread, a connection that was dropped by its weak reference, and one that is neither idle nor lent by that.
 
 The lock is reentrant, so that a signal handler, a destructor or a callback that calls the pool while its own thread is
 inside never waits for itself. `is_inside` tells it so; it then puts its work off into `deferred`, for the keeper.
@@ -29,7 +29,7 @@ from psycopg2.pool import PoolError
 
 from .borrower import Borrower
 from .errors import PoolClosed, TooManyRequests, is_permanent
-from .options import NEVER_NS, Options, check_size, to_ns
+from .options import NEVER_NS, Options, to_ns
 from .slot import CHECKING, CLOSING, CONNECTING, CUT, GONE, HANGUP, HELD, KEYED, READY, RETURNING, Slot
 from .stats import BITS, ConnectFailure, Counters
 from .task import Task, current_stacks
@@ -63,7 +63,6 @@ class State:
     """The state of one pool. Each method says whether it takes the lock or its caller holds it."""
 
     def __init__(self, minconn: int, maxconn: int, make_connection: Callable[[], Any], options: Options) -> None:
-        check_size(minconn, maxconn)
         self.inherited: dict[int, Callable[[], Any]] = {}  # connections that a fork copied, by id(connection)
         self.minconn = minconn
         self.maxconn = maxconn
@@ -118,7 +117,7 @@ class State:
 
     def is_inherited(self, conn: Any) -> bool:
         """Whether a fork copied a connection into this process: it is the parent's, and nothing is sent on it."""
-        refer = self.inherited.get(id(conn)) if self.inherited else None
+        refer = self.inherited.get(id(conn))
         return refer is not None and refer() is conn
 
     def is_inside(self) -> bool:
@@ -186,7 +185,7 @@ class State:
     def is_served(self, waiter: Waiter) -> bool:
         """Whether a caller has been given a connection; restores its place in the queue. Takes the lock."""
         with self.lock:
-            # Decides between the gate and the truth: an exception may have interrupted whoever opened the gate.
+            # Decides between the gate and the truth: an exception may have interrupted the thread that opened the gate.
             if waiter.slot is None and waiter not in self.queue and not self.closed:
                 self.queue.appendleft(waiter)
                 self._match()
@@ -397,7 +396,6 @@ class State:
 
     def resize(self, minconn: int, maxconn: int) -> None:
         """Change the size. Takes the lock."""
-        check_size(minconn, maxconn)
         with self.lock:
             # Decides the size that all other decisions go by.
             self.minconn, self.maxconn = minconn, maxconn
@@ -468,9 +466,11 @@ class State:
 
     def _lent_slots(self) -> list[Slot]:
         """The slots whose connection a caller has. The caller holds the lock."""
-        lent = list(self.lent.values())
-        lent += [slot for slot in self.slots if slot.state in (KEYED, RETURNING, CUT) and slot not in lent]
-        return [slot for slot in lent if slot.conn() is not None]
+        return [slot for slot in self.slots if self.is_lent(slot) and slot.conn() is not None]
+
+    def is_lent(self, slot: Slot) -> bool:
+        """Whether a caller has the connection, or is returning it. Takes no lock."""
+        return self.lent.get(slot.number) is slot if slot.state is READY else slot.state in HELD
 
     # Tasks
 
@@ -654,7 +654,6 @@ class State:
     def _maintain_lent(self, slot: Slot, now: int, found: Findings) -> None:
         """Look after a connection that a caller has, or that no one has. The caller holds the lock."""
         conn, held = slot.conn(), now - slot.since_ns - slot.excused_ns
-        is_lent = slot.state is not READY or self.lent.get(slot.number) is slot
         if conn is None:
             if self.lent.get(slot.number) is slot:
                 del self.lent[slot.number]
@@ -662,7 +661,7 @@ class State:
                 self.counters.leaks += 1
                 found.messages.append((DROPPED, slot.borrower(), held / 1e9))
             self._assign(CLOSING, slot, None)
-        elif not is_lent:
+        elif not self.is_lent(slot):
             if slot.missed_ns == slot.since_ns and held > MISSING_NS:
                 self._reclaim(slot, conn)
             slot.missed_ns = slot.since_ns
