@@ -16,7 +16,7 @@ from tests.support.servers import in_thread, wait_until
 POOL_FOLDER = str(Path(polls.pool.__file__).parent)
 
 
-def strike_at(nth, action):
+def interrupt_at(nth, action):
     """Call `action`, and raise Bolt at the nth line of the pool's code that it reaches. Return whether it reached one.
 
     Python raises asynchronous exceptions after a call or a jump back, so never between the body of a `with` and its
@@ -86,13 +86,13 @@ def borrow_first(pool):
 def test_an_exception_at_any_line_loses_no_slot_and_holds_no_lock(make_pool, action, caplog):
     pool = make_pool(2, 2)
     pool.open(wait=True)
-    strikes = 0
-    while strike_at(strikes + 1, functools.partial(action, pool)):
-        strikes += 1
+    interruptions = 0
+    while interrupt_at(interruptions + 1, functools.partial(action, pool)):
+        interruptions += 1
         assert in_thread(lambda: pool._state.lock.acquire(timeout=1) and pool._state.lock.release() is None).get()
         use_all(pool)
         wait_until(lambda: pool.get_stats()["pool_available"] == 2)
-    assert strikes > 20
+    assert interruptions > 20
     assert pool.get_stats()["requests_waiting"] == 0
 
 
@@ -101,8 +101,8 @@ def test_an_exception_at_any_line_of_a_task_loses_no_slot(make_pool, monkeypatch
     """Tasks are carried out in this thread, where they can be traced."""
     pool = make_pool(1, 1)
     pool.open(wait=True)
-    state, strikes, struck = pool._state, 0, True
-    while struck:
+    state, interruptions, interrupted = pool._state, 0, True
+    while interrupted:
         with monkeypatch.context() as patch:
             patch.setattr(worker.Workers, "ensure", lambda workers: None)
             for _ in list(pool._workers.members):
@@ -110,19 +110,19 @@ def test_an_exception_at_any_line_of_a_task_loses_no_slot(make_pool, monkeypatch
             wait_until(lambda: not pool._workers.members)
             state.retire()
             pool._keeper.maintain()
-            count = strikes + 1
+            count = interruptions + 1
 
             def carry_out():
                 while state.todo.qsize():
                     worker.carry_out(state, state.todo.get())
 
-            struck = strike_at(count, carry_out)
-        strikes += struck
+            interrupted = interrupt_at(count, carry_out)
+        interruptions += interrupted
         assert not state.is_inside()
         pool._keeper.maintain()
         wait_until(lambda: pool.get_stats()["pool_available"] == 1)
         assert pool.get_stats()["pool_size"] == 1
-    assert strikes > 30
+    assert interruptions > 30
 
 
 def test_a_caller_struck_while_it_waits_leaves_the_queue(make_pool):
@@ -151,14 +151,14 @@ def test_a_caller_that_fell_out_of_the_queue_finds_its_way_back(make_pool):
 
 
 def test_an_exception_between_taking_a_connection_and_giving_it_closes_it(make_pool):
-    def strike(timeout):
+    def interrupt(timeout):
         raise Bolt
 
     pool = make_pool(1, 1)
     with pool.connection():
         pass
     [(_, slot)] = pool._state.idle
-    slot.poll = strike
+    slot.poll = interrupt
     with pytest.raises(Bolt):
         pool.getconn()
     use_all(pool)
@@ -166,11 +166,11 @@ def test_an_exception_between_taking_a_connection_and_giving_it_closes_it(make_p
 
 
 def test_an_exception_inside_a_return_closes_the_connection(make_pool):
-    def strike(conn):
+    def interrupt(conn):
         if conn is first:
             raise Bolt
 
-    pool = make_pool(1, 1, reset=strike)
+    pool = make_pool(1, 1, reset=interrupt)
     for key in (None, "key"):
         first = pool.getconn(key)
         with pytest.raises(Bolt):
@@ -179,12 +179,12 @@ def test_an_exception_inside_a_return_closes_the_connection(make_pool):
 
 
 def test_an_exception_before_a_connection_is_taken_takes_none(make_pool):
-    class Striking(list):
+    class Interrupting(list):
         def pop(self):
             raise Bolt
 
     pool = make_pool(1, 1)
-    idle, pool._state.idle = pool._state.idle, Striking()
+    idle, pool._state.idle = pool._state.idle, Interrupting()
     with pytest.raises(Bolt):
         pool.getconn()
     pool._state.idle = idle
@@ -192,13 +192,13 @@ def test_an_exception_before_a_connection_is_taken_takes_none(make_pool):
 
 
 def test_an_exception_after_a_connection_is_laid_down_leaves_it_there(make_pool, monkeypatch):
-    def strike():
+    def interrupt():
         pool._state.closed = False
         raise Bolt
 
     pool = make_pool(1, 1)
     conn = pool.getconn()
-    monkeypatch.setattr(pool._state, "serve_queue", strike)
+    monkeypatch.setattr(pool._state, "serve_queue", interrupt)
     pool._state.closed = True
     with pytest.raises(Bolt):
         pool.putconn(conn)

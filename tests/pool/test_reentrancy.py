@@ -91,7 +91,7 @@ def test_a_signal_handler_may_close_the_pool_at_any_line(server):
     from psycopg2 import Error
     from psycopg2.pool import PoolError
 
-    def strike(nth):
+    def interrupt(nth):
         pool = ConnectionPool(1, 1, sys.argv[1])
         use(pool)
         end = call_at_lines(lambda: pool.close(0), nth)
@@ -104,7 +104,7 @@ def test_a_signal_handler_may_close_the_pool_at_any_line(server):
 
     counts = []
     for first in range(1, 200, 20):
-        threads = [threading.Thread(target=strike, args=(nth,)) for nth in range(first, first + 20)]
+        threads = [threading.Thread(target=interrupt, args=(nth,)) for nth in range(first, first + 20)]
         for thread in threads:
             thread.start()
         for thread in threads:

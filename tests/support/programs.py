@@ -1,4 +1,4 @@
-"""Programs that tests run in a Python of their own: what hangs or kills there is seen, and harms nobody here."""
+"""Programs that tests run in a Python of their own: what hangs or kills there is seen, and does no harm here."""
 
 import subprocess
 import sys
