@@ -79,13 +79,7 @@ def _results(
 
 
 def _content(content: queries.Content) -> Iterator[str]:
-    before: dict[tuple[str, int | None], str] = {}
-    for field, option_id, text in content.corrections:
-        before.setdefault((field, option_id), text)  # the first correction holds the original text
-    title, description, *rules = content.asked
-    asked = [before.get(("title", None), title), before.get(("description", None), description), *rules]
-    asked += [before.get(("option", option_id), text) for option_id, text in content.options]
-    computed = hashlib.sha256(json.dumps(asked, ensure_ascii=False).encode()).hexdigest()
+    computed = hashlib.sha256(json.dumps(content.asked, ensure_ascii=False).encode()).hexdigest()
     if computed != content.content_hash:
         yield f"content hash: {content.content_hash} shown, {computed} computed"
 

@@ -34,6 +34,8 @@ class Poll(models.Model):
     changeable = models.BooleanField("a vote can be changed while the poll is open", default=False, db_default=False)
     shuffled = models.BooleanField("each voter sees the options in another order", default=False, db_default=False)
     listed = models.BooleanField("shown on the front page", default=True, db_default=True)
+    locked = models.BooleanField("locked once it has opened", default=False, db_default=False)
+    recountable = models.BooleanField("anyone can recount the votes after closing", default=False, db_default=False)
     min_choices = models.PositiveSmallIntegerField("fewest choices", default=1, db_default=1)
     max_choices = models.PositiveSmallIntegerField("most choices", default=1, db_default=1)
     draw_source = models.CharField(
@@ -49,6 +51,9 @@ class Poll(models.Model):
     closes_at = models.DateTimeField(null=True, blank=True, help_text="Empty: open until it is closed by hand.")
     archived_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
+    # Both are kept by a trigger: what the ballot shows, and how often anything has changed.
+    content_hash = models.CharField(max_length=64, db_default="", editable=False)
+    revision = models.IntegerField(db_default=0, editable=False)
 
     class Meta:
         ordering = ("-created_at", "-id")
@@ -64,6 +69,16 @@ class Poll(models.Model):
                 name="polls_poll_window",
                 condition=Q(opens_at__isnull=True) | Q(closes_at__isnull=True) | Q(closes_at__gt=F("opens_at")),
                 violation_error_message="A poll closes after it has opened.",
+            ),
+            models.CheckConstraint(
+                name="polls_poll_locked_closes",
+                condition=Q(locked=False) | Q(opens_at__isnull=True) | Q(closes_at__isnull=False),
+                violation_error_message="A locked poll needs a closing time before it opens.",
+            ),
+            models.CheckConstraint(
+                name="polls_poll_recountable",
+                condition=Q(recountable=False) | ~Q(results=Visibility.OWNER),
+                violation_error_message="Where anyone can recount the votes, the results are not for the owner only.",
             ),
         )
         indexes = (
@@ -106,12 +121,19 @@ class Option(models.Model):
 
 
 class Vote(models.Model):
-    """A whole ballot: the choices of a voter in one poll, in the order chosen."""
+    """A whole ballot: the choices of a voter in one poll, in the order chosen.
 
-    poll = models.ForeignKey(Poll, on_delete=models.PROTECT, related_name="votes")
+    The seal is the hash of the voter's receipt, without which nobody changes the vote or is shown it. Votes from before
+    there were receipts have none; votes that are written without one get a random seal. `ballot` is the content hash of
+    the poll as the voter saw it.
+    """
+
+    poll = models.ForeignKey(Poll, on_delete=models.PROTECT, related_name="votes", db_index=False)
     voter = models.CharField(max_length=100)
     choices = ArrayField(models.BigIntegerField())
     cast_at = models.DateTimeField(db_default=Now())
+    seal = models.BinaryField(null=True)
+    ballot = models.BinaryField(null=True)
 
     class Meta:
         constraints = (models.UniqueConstraint(name="polls_vote_one_per_voter", fields=["poll", "voter"]),)
@@ -148,6 +170,40 @@ class Turnout(models.Model):
 
     def __str__(self) -> str:
         return f"{self.voters} voters of poll {self.poll_id}, slot {self.slot}"
+
+
+class Journal(models.Model):
+    """A vote that was cast, changed or withdrawn, as hashes that show no choice. Written by triggers, append-only."""
+
+    pk = models.CompositePrimaryKey("poll", "number")
+    poll = models.ForeignKey(Poll, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+")
+    number = models.BigIntegerField()
+    added = models.BinaryField(null=True)
+    removed = models.BinaryField(null=True)
+
+    class Meta:
+        verbose_name_plural = "journal"
+
+    def __str__(self) -> str:
+        return f"entry {self.number}"
+
+
+class Checkpoint(models.Model):
+    """The journal up to an entry as one hash, chained to the checkpoint before. Computed by the database, append-only.
+
+    `closing` says that the poll was closed then, so that no vote of it is missing.
+    """
+
+    pk = models.CompositePrimaryKey("poll", "number")
+    poll = models.ForeignKey(Poll, on_delete=models.PROTECT, db_index=False, related_name="checkpoints")
+    number = models.IntegerField()
+    upto = models.BigIntegerField()
+    hash = models.CharField(max_length=64)
+    closing = models.BooleanField()
+    taken_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.hash
 
 
 class Invite(models.Model):
@@ -274,6 +330,7 @@ class Event(models.Model):
     poll = models.ForeignKey(Poll, on_delete=models.DO_NOTHING, db_constraint=False, related_name="events")
     at = models.DateTimeField(db_default=Now())
     actor = models.CharField(max_length=200)
+    role = models.CharField(max_length=10, blank=True, default="")  # as whom; empty before roles were written down
     action = models.CharField(max_length=40)
     details = models.JSONField(db_default=models.Value({}, models.JSONField()))
 

@@ -1,4 +1,7 @@
-"""Sample polls with votes. The same seed gives the same polls, options and votes, at later times."""
+"""Sample polls with votes. The same seed gives the same polls, options and votes, at later times.
+
+All votes are cast now: their times are the database's, even here.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta, timezone
@@ -12,9 +15,7 @@ from polls.slugs import make_slug
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
-# The votes were cast over the last two days, and none in the last two hours.
 OPEN_SINCE = timedelta(days=2)
-VOTED_FOR = timedelta(hours=46)
 LINES_A_READ = 1000
 
 # Title, most choices, options.
@@ -71,7 +72,7 @@ def create_sample(conn: "Connection", sample: SamplePoll, progress: Callable[[in
         if created is None:
             return False
         poll_id, option_ids = created
-        reader = _VoteFile(_lines(sample, poll_id, option_ids, opens_at), progress)
+        reader = _VoteFile(_lines(sample, poll_id, option_ids), progress)
         try:
             queries.copy_votes(conn, reader)
         except queries.UNAVAILABLE:
@@ -81,17 +82,16 @@ def create_sample(conn: "Connection", sample: SamplePoll, progress: Callable[[in
     return True
 
 
-def _lines(sample: SamplePoll, poll_id: int, option_ids: Sequence[int], opens_at: datetime) -> Iterator[str]:
-    """Yield votes in COPY's text format, in the order of their times."""
+def _lines(sample: SamplePoll, poll_id: int, option_ids: Sequence[int]) -> Iterator[str]:
+    """Yield votes in COPY's text format."""
     weights = list(accumulate(sample.random.uniform(0.2, 1) for _ in option_ids))
-    step = VOTED_FOR / max(sample.votes, 1)
     for number in range(sample.votes):
         wanted = sample.random.randint(1, sample.max_choices)
         # A dict keeps the order, and choosing an option again adds nothing.
         choices: dict[int, None] = {}
         while len(choices) < wanted:
             choices[sample.random.choices(option_ids, cum_weights=weights)[0]] = None
-        yield f"{poll_id}\tsample-{number}\t{{{','.join(map(str, choices))}}}\t{opens_at + step * number}\n"
+        yield f"{poll_id}\tsample-{number}\t{{{','.join(map(str, choices))}}}\n"
 
 
 class _VoteFile:

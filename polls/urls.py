@@ -16,6 +16,7 @@ from polls.views import (
     language,
     manage,
     my_polls,
+    receipt,
     results,
     sharing,
     vote_log,
@@ -46,6 +47,8 @@ urlpatterns = [
     # Voting and results
     path("polls/<slug:slug>/", ballot.poll, name="poll"),
     path("polls/<slug:slug>/withdraw/", ballot.withdraw, name="withdraw"),
+    path("polls/<slug:slug>/receipt/", receipt.receipt, name="receipt"),
+    path("polls/<slug:slug>/invitation/", invite_link.invitation, name="invitation"),
     path("polls/<slug:slug>/results/", results.results, name="results"),
     path("polls/<slug:slug>/results.json", results.results_json, name="results_json"),
     path("polls/<slug:slug>/results.csv", results.results_csv, name="results_csv"),

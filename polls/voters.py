@@ -3,21 +3,17 @@
 import hmac
 import secrets
 from collections.abc import Sequence
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from django.utils.crypto import salted_hmac
+
+from polls import receipts
+from polls.queries import VoterKeys
 
 COOKIE = "voter"
 COOKIE_SALT = "polls.voter"
 
 Item = TypeVar("Item")
-
-
-class VoterKeys(NamedTuple):
-    """The two keys of a person in a poll: `named` where the owner sees who chose what, `hidden` in anonymous polls."""
-
-    named: str
-    hidden: str
 
 
 def new_browser_id() -> str:
@@ -34,9 +30,10 @@ def hidden_key(slug: str, person: str) -> str:
     return salted_hmac(f"polls.voter/{slug}", person, algorithm="sha256").hexdigest()
 
 
-def make_keys(slug: str, person: str) -> VoterKeys:
-    """Return both keys of a person in the poll at `slug`."""
-    return VoterKeys(person, hidden_key(slug, person))
+def make_keys(slug: str, person: str, browser_id: str | None = None) -> VoterKeys:
+    """Return the keys of a person in the poll at `slug`, sealed by the receipt that this browser gives them."""
+    seal = receipts.seal_of(receipts.make_code(browser_id, slug, person)) if browser_id else None
+    return VoterKeys(person, hidden_key(slug, person), seal)
 
 
 def shuffled_for(voter_key: str, options: Sequence[tuple[int, Item]]) -> list[Item]:

@@ -31,6 +31,14 @@ class ChoicesField(forms.Field):
 
 
 class BallotForm(forms.Form):
-    """A ballot: the ids of the chosen options, in the order chosen."""
+    """A ballot: the ids of the chosen options, in the order chosen, and the content hash of the poll that was shown.
+
+    A program that shows no ballot may leave the hash out.
+    """
 
     choices = ChoicesField()
+    ballot = forms.RegexField(r"^[0-9a-f]{64}$", required=False, strip=False)
+
+    def clean_ballot(self) -> str | None:
+        """Return the hash, None where the field was not sent."""
+        return self.cleaned_data["ballot"] or None

@@ -27,11 +27,9 @@ class OptionCount(NamedTuple):
 
 
 class Content(NamedTuple):
-    """What voters are asked now, what corrections replaced (field, option id, text before), and the content hash."""
+    """What a ballot asks and promises, ending with the options, and the content hash."""
 
     asked: list[Any]
-    options: list[tuple[int, str]]
-    corrections: list[tuple[str, int | None, str]]
     content_hash: str
 
 
@@ -82,23 +80,20 @@ def count_choices(conn: Connection, poll_id: int) -> list[OptionCount]:
 
 
 GET_CONTENT = """
-SELECT jsonb_build_array(title, description, audience, named, changeable, min_choices, max_choices, draw_source),
-       (SELECT jsonb_agg(jsonb_build_array(id, text) ORDER BY position, id)
-          FROM polls_option AS option WHERE option.poll_id = poll.id) AS options,
-       (SELECT jsonb_agg(jsonb_build_array(field, option_id, before) ORDER BY id)
-          FROM polls_correction AS correction WHERE correction.poll_id = poll.id) AS corrections,
-       polls_content_hash(id) AS content_hash
+SELECT jsonb_build_array(title, description, audience, results, named, changeable, shuffled, locked, recountable,
+                         min_choices, max_choices, draw_source)
+       || coalesce((SELECT jsonb_agg(text ORDER BY position, id)
+                      FROM polls_option AS option WHERE option.poll_id = poll.id), '[]') AS asked,
+       content_hash
   FROM polls_poll AS poll
  WHERE id = %(poll_id)s
 """
 
 
 def get_content(conn: Connection, poll_id: int) -> Content:
-    """Return what the content hash of a poll is made of, and the hash that the database computes."""
-    [(asked, options, corrections, content_hash)] = fetch_all(conn, GET_CONTENT, poll_id=poll_id)
-    return Content(
-        asked, [(key, text) for key, text in options or ()], [tuple(c) for c in corrections or ()], content_hash
-    )
+    """Return what the content hash of a poll is made of, and the hash that the database keeps."""
+    [row] = fetch_all(conn, GET_CONTENT, poll_id=poll_id)
+    return Content(*row)
 
 
 CONTRADICTIONS = """
@@ -127,7 +122,7 @@ SELECT format('%%s of the poll', key) AS what
  WHERE CASE WHEN key IN ('opens_at', 'closes_at', 'archived_at')
             THEN (value #>> '{}')::timestamptz IS DISTINCT FROM (row ->> key)::timestamptz
             WHEN key IN ('slug', 'title', 'description', 'audience', 'results', 'named', 'changeable', 'shuffled',
-                         'min_choices', 'max_choices', 'draw_source')
+                         'locked', 'recountable', 'min_choices', 'max_choices', 'draw_source')
             THEN value IS DISTINCT FROM row -> key
             ELSE false END
  UNION ALL

@@ -9,6 +9,7 @@ from psycopg2.extensions import connection as Connection
 from polls.queries.actors import NAME_ACTOR
 from polls.queries.errors import PollNotFound, translated_errors
 from polls.queries.fetch import fetch_all
+from polls.queries.votes import PROVEN
 
 
 class EntriesRow(NamedTuple):
@@ -122,14 +123,16 @@ def draw_winner(
         cursor.execute(DRAW_WINNER, parameters | {"public_value": public_value, "reason": reason})
 
 
-LIST_DRAWS = """
+LIST_DRAWS = f"""
 SELECT number, draw.option_id, option.text::text AS option, public_value, reason, commitment, draw.secret,
        winner, alternates, drawn_at,
        octet_length(codes) / 32 AS entries, entries.hash, frozen_at,
        (SELECT polls_entry_code(draw.poll_id, draw.option_id, voter)
           FROM polls_vote AS vote
+          JOIN polls_poll AS poll ON poll.id = vote.poll_id
          WHERE vote.poll_id = draw.poll_id
            AND voter = ANY (%(voter_keys)s)
+           AND {PROVEN}
            AND (draw.option_id IS NULL OR draw.option_id = ANY (choices))
          LIMIT 1) AS own
   FROM polls_draw AS draw
@@ -142,40 +145,51 @@ SELECT number, draw.option_id, option.text::text AS option, public_value, reason
 """
 
 
-def list_draws(conn: Connection, poll_id: int, *, voter_keys: Sequence[str] = ()) -> list[DrawRow]:
-    """Return all draws of a poll, each with the entry code of the voter with one of these keys.
+def list_draws(
+    conn: Connection, poll_id: int, *, voter_keys: Sequence[str] = (), seals: Sequence[bytes] = ()
+) -> list[DrawRow]:
+    """Return all draws of a poll, each with the entry code of the voter with one of these keys and receipts.
 
     There is no gate here, and numbers of entries are counts of votes: ask get_results first whether the viewer may see
     counts.
     """
-    return [DrawRow(*row) for row in fetch_all(conn, LIST_DRAWS, poll_id=poll_id, voter_keys=list(voter_keys))]
+    rows = fetch_all(conn, LIST_DRAWS, poll_id=poll_id, voter_keys=list(voter_keys), seals=list(seals))
+    return [DrawRow(*row) for row in rows]
 
 
-GET_ENTRY_CODES = """
+GET_ENTRY_CODES = f"""
 SELECT polls_entry_code(poll_id, choice, voter) AS code
-  FROM polls_vote
+  FROM polls_vote AS vote
+  JOIN polls_poll AS poll ON poll.id = vote.poll_id
  CROSS JOIN unnest(choices) WITH ORDINALITY AS chosen (choice, place)
- WHERE poll_id = %(poll_id)s AND voter = ANY (%(voter_keys)s)
+ WHERE poll_id = %(poll_id)s AND voter = ANY (%(voter_keys)s) AND {PROVEN}
  ORDER BY place
 """
 
 
-def get_entry_codes(conn: Connection, poll_id: int, voter_keys: Sequence[str]) -> list[str]:
-    """Return the codes of a voter in draws among the voters of an option: one for each choice, in the order chosen."""
-    return [code for (code,) in fetch_all(conn, GET_ENTRY_CODES, poll_id=poll_id, voter_keys=list(voter_keys))]
+def get_entry_codes(conn: Connection, poll_id: int, voter_keys: Sequence[str], seals: Sequence[bytes]) -> list[str]:
+    """Return the codes of a voter in draws among the voters of an option: one for each choice, in the order chosen.
+
+    Like all that is told of choices, only to who holds the receipt.
+    """
+    rows = fetch_all(conn, GET_ENTRY_CODES, poll_id=poll_id, voter_keys=list(voter_keys), seals=list(seals))
+    return [code for (code,) in rows]
 
 
-GET_ENTRY_CODE_AMONG_ALL = """
+GET_ENTRY_CODE_AMONG_ALL = f"""
 SELECT polls_entry_code(poll_id, NULL, voter) AS code
-  FROM polls_vote
- WHERE poll_id = %(poll_id)s AND voter = ANY (%(voter_keys)s)
+  FROM polls_vote AS vote
+  JOIN polls_poll AS poll ON poll.id = vote.poll_id
+ WHERE poll_id = %(poll_id)s AND voter = ANY (%(voter_keys)s) AND {PROVEN}
  LIMIT 1
 """
 
 
-def get_entry_code_among_all(conn: Connection, poll_id: int, voter_keys: Sequence[str]) -> str | None:
-    """Return the code of a voter in draws among all voters, None where there is no vote."""
-    rows = fetch_all(conn, GET_ENTRY_CODE_AMONG_ALL, poll_id=poll_id, voter_keys=list(voter_keys))
+def get_entry_code_among_all(
+    conn: Connection, poll_id: int, voter_keys: Sequence[str], seals: Sequence[bytes]
+) -> str | None:
+    """Return the code of a voter in draws among all voters, None where there is no vote, or its receipt is missing."""
+    rows = fetch_all(conn, GET_ENTRY_CODE_AMONG_ALL, poll_id=poll_id, voter_keys=list(voter_keys), seals=list(seals))
     return rows[0][0] if rows else None
 
 

@@ -30,6 +30,14 @@ class NotChangeable(VoteRefused):
     """Votes in this poll are final."""
 
 
+class NotProven(VoteRefused):
+    """This voter has a vote in this poll, and it is changed or withdrawn with its receipt only."""
+
+
+class BallotChanged(VoteRefused):
+    """The poll is not what the ballot showed: its question, options or rules have changed since."""
+
+
 class UnknownOption(VoteRefused):
     """A choice is no option of this poll."""
 
@@ -50,8 +58,20 @@ class InviteExists(Exception):
     """A person with this label is invited already, or the link is in use; nothing was written."""
 
 
+class InviteUsed(Exception):
+    """A vote was cast with this invitation in an anonymous poll, so its link is not replaced."""
+
+
 class PollFrozen(Exception):
     """Once a poll has votes, its options and rules cannot change, and it cannot be deleted."""
+
+
+class PollLocked(Exception):
+    """The poll is locked and has opened: its rules, its times and the people invited are fixed."""
+
+
+class LockedWithoutEnd(Exception):
+    """A locked poll needs a closing time before it opens, for nobody can close it by hand."""
 
 
 class WrongWindow(Exception):
@@ -105,6 +125,8 @@ UNAVAILABLE = (psycopg2.OperationalError, psycopg2.InterfaceError)
 ERRORS: Mapping[str, type[Exception]] = {
     "polls_vote_while_open": PollNotOpen,
     "polls_vote_one_per_voter": AlreadyVoted,
+    "polls_vote_final": NotChangeable,
+    "polls_vote_ballot": BallotChanged,
     "polls_tally_option_of_poll": UnknownOption,
     "polls_vote_choices_distinct": OptionRepeated,
     "polls_vote_choice_count": WrongChoiceCount,
@@ -115,6 +137,8 @@ ERRORS: Mapping[str, type[Exception]] = {
     "polls_option_frozen": PollFrozen,
     "polls_poll_drawn": PollFrozen,
     "polls_poll_window": WrongWindow,
+    "polls_poll_locked": PollLocked,
+    "polls_poll_locked_closes": LockedWithoutEnd,
     "polls_draw_after_closing": PollNotClosed,
     "polls_draw_number": DrawOvertaken,
     "polls_draw_of_somebody": NoEntries,

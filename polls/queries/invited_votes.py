@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 from psycopg2.extensions import connection as Connection
 
-from polls.queries.errors import NotChangeable, NotEntitled, PollNotFound, translated_errors
+from polls.queries.errors import NotEntitled, translated_errors
 from polls.queries.fetch import fetch_one
-from polls.queries.votes import raise_unless_cast
+from polls.queries.votes import PROVEN, VoterKeys, raise_unless_cast, raise_unless_withdrawn
 
-CAST_INVITED_VOTE = """
+CAST_INVITED_VOTE = f"""
 WITH poll AS (
-    SELECT id, changeable, CASE WHEN named THEN %(named_voter)s ELSE %(hidden_voter)s END AS voter
+    SELECT id, audience, named, changeable, CASE WHEN named THEN %(named_voter)s ELSE %(hidden_voter)s END AS voter
       FROM polls_poll
      WHERE slug = %(slug)s AND audience = 'invite' AND opens_at IS NOT NULL
 ), invite AS (
@@ -20,16 +20,18 @@ WITH poll AS (
      WHERE invite.id = %(invite_id)s AND token_hash = %(token_hash)s AND revoked_at IS NULL
        FOR SHARE OF invite
 ), vote AS (
-    INSERT INTO polls_vote AS vote (poll_id, voter, choices)
-    SELECT poll.id, voter, %(choices)s::bigint[] FROM poll CROSS JOIN invite
+    INSERT INTO polls_vote AS vote (poll_id, voter, choices, seal, ballot)
+    SELECT poll.id, voter, %(choices)s::bigint[], coalesce(%(seal)s, polls_random_bytes()), decode(%(ballot)s, 'hex')
+      FROM poll CROSS JOIN invite
         ON CONFLICT (poll_id, voter) DO UPDATE
-           SET choices = excluded.choices, cast_at = clock_timestamp()
-         WHERE (SELECT changeable FROM poll)
+           SET choices = excluded.choices, ballot = excluded.ballot, seal = coalesce(vote.seal, excluded.seal)
+         WHERE (SELECT changeable AND {PROVEN} FROM poll)
     RETURNING id
 )
 SELECT EXISTS (SELECT FROM poll) AS found,
        EXISTS (SELECT FROM invite) AS entitled,
-       EXISTS (SELECT FROM vote) AS cast
+       EXISTS (SELECT FROM vote) AS cast,
+       EXISTS (SELECT FROM poll WHERE changeable) AS changeable
 """
 
 
@@ -38,11 +40,13 @@ def cast_invited_vote(
     slug: str,
     invite_id: int,
     token_hash: str,
-    named_voter: str,
-    hidden_voter: str,
+    voter: VoterKeys,
     choices: Sequence[int],
+    *,
+    ballot: str | None = None,
 ) -> None:
-    """Cast a vote with an invitation, or change it where the poll allows that: one statement, one round trip.
+    """Cast a vote with an invitation, or change it where the poll allows that and the voter holds its receipt: one
+    statement, one round trip.
 
     When this returns, in autocommit, the vote counts. It raises NotEntitled where a revocation or a new link was
     committed before the vote; a later one waits for the vote. Raises like cast_vote otherwise.
@@ -54,54 +58,57 @@ def cast_invited_vote(
             slug=slug,
             invite_id=invite_id,
             token_hash=token_hash,
-            named_voter=named_voter,
-            hidden_voter=hidden_voter,
+            named_voter=voter.named,
+            hidden_voter=voter.hidden,
+            seal=voter.seal,
+            seals=[voter.seal] if voter.seal else [],
             choices=list(choices),
+            ballot=ballot,
         )
     raise_unless_cast(slug, *row)
 
 
-WITHDRAW_INVITED_VOTE = """
+WITHDRAW_INVITED_VOTE = f"""
 WITH poll AS (
-    SELECT id, changeable FROM polls_poll WHERE slug = %(slug)s AND audience = 'invite'
+    SELECT id, audience, named, changeable FROM polls_poll WHERE slug = %(slug)s AND audience = 'invite'
 ), invite AS (
     SELECT invite.id
       FROM poll JOIN polls_invite AS invite ON invite.poll_id = poll.id
      WHERE invite.id = %(invite_id)s AND token_hash = %(token_hash)s AND revoked_at IS NULL
        FOR SHARE OF invite
+), own AS (
+    SELECT vote.id, {PROVEN} AS proven
+      FROM poll JOIN polls_vote AS vote ON vote.poll_id = poll.id AND vote.voter = ANY (%(voter_keys)s)
 ), vote AS (
     DELETE FROM polls_vote
-     WHERE poll_id = (SELECT id FROM poll WHERE changeable)
-       AND voter = ANY (%(voter_keys)s)
+     WHERE id IN (SELECT id FROM own WHERE proven)
+       AND (SELECT changeable FROM poll)
        AND EXISTS (SELECT FROM invite)
     RETURNING id
 )
 SELECT EXISTS (SELECT FROM poll) AS found,
        EXISTS (SELECT FROM poll WHERE changeable) AS changeable,
+       NOT EXISTS (SELECT FROM own WHERE NOT proven) AS proven,
        EXISTS (SELECT FROM invite) AS entitled
   FROM (SELECT count(*) FROM vote) AS withdrawn
 """
 
 
-def withdraw_invited_vote(
-    conn: Connection, slug: str, invite_id: int, token_hash: str, voter_keys: Sequence[str]
-) -> None:
-    """Withdraw the vote under one of these keys, cast with an invitation. Does nothing where there is none.
+def withdraw_invited_vote(conn: Connection, slug: str, invite_id: int, token_hash: str, voter: VoterKeys) -> None:
+    """Withdraw the vote of this voter, cast with an invitation. Does nothing where there is none.
 
     Raises NotEntitled where the link was revoked or replaced, and otherwise like withdraw_vote.
     """
     with translated_errors():
-        found, changeable, entitled = fetch_one(
+        found, changeable, proven, entitled = fetch_one(
             conn,
             WITHDRAW_INVITED_VOTE,
             slug=slug,
             invite_id=invite_id,
             token_hash=token_hash,
-            voter_keys=list(voter_keys),
+            voter_keys=[voter.named, voter.hidden],
+            seals=[voter.seal] if voter.seal else [],
         )
-    if not found:
-        raise PollNotFound(slug)
-    if not changeable:
-        raise NotChangeable("Votes in this poll are final")
+    raise_unless_withdrawn(slug, found, changeable, proven)
     if not entitled:
         raise NotEntitled("This invitation is not valid any more")

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from psycopg2.extensions import connection as Connection
 
 from polls.queries.actors import MANAGED_POLL, MAY_MANAGE, Actor
-from polls.queries.errors import InviteNotFound, PollNotFound, translated_errors
+from polls.queries.errors import InviteNotFound, InviteUsed, PollNotFound, translated_errors
 from polls.queries.fetch import fetch_all, fetch_one
 
 
@@ -109,6 +109,16 @@ def list_voters_among(conn: Connection, poll_id: int, voter_keys: Collection[str
     return {voter for (voter,) in fetch_all(conn, LIST_VOTERS_AMONG, poll_id=poll_id, voter_keys=list(voter_keys))}
 
 
+GET_INVITE_LABELS = """
+SELECT id, label FROM polls_invite WHERE poll_id = %(poll_id)s AND id = ANY (%(invite_ids)s)
+"""
+
+
+def get_invite_labels(conn: Connection, poll_id: int, invite_ids: Sequence[int]) -> dict[int, str]:
+    """Return the labels of invitations by id, without those that the poll does not have."""
+    return dict(fetch_all(conn, GET_INVITE_LABELS, poll_id=poll_id, invite_ids=list(invite_ids)))
+
+
 MAKE_INVITES = f"""
 WITH managed AS ({MANAGED_POLL}), poll AS (
     SELECT id FROM managed WHERE audience = 'invite'
@@ -172,19 +182,32 @@ def revoke_invite(conn: Connection, slug: str, actor: Actor, invite_id: int) -> 
 REISSUE_INVITE = f"""
 WITH managed AS ({MANAGED_POLL}), poll AS (
     SELECT id FROM managed WHERE audience = 'invite'
+), wanted AS (
+    SELECT invite.id,
+           EXISTS (SELECT FROM polls_vote AS vote
+                     JOIN polls_poll AS anonymous ON anonymous.id = vote.poll_id AND NOT named
+                    WHERE vote.poll_id = poll.id AND voter = %(hidden_voter)s) AS used
+      FROM poll JOIN polls_invite AS invite ON invite.poll_id = poll.id
+     WHERE invite.id = %(invite_id)s
+), invite AS (
+    UPDATE polls_invite AS invite
+       SET token_hash = %(token_hash)s, issued_at = clock_timestamp(), revoked_at = NULL
+      FROM wanted
+     WHERE invite.id = wanted.id AND NOT used
+    RETURNING label
 )
-UPDATE polls_invite AS invite
-   SET token_hash = %(token_hash)s, issued_at = clock_timestamp(), revoked_at = NULL
-  FROM poll
- WHERE invite.poll_id = poll.id AND invite.id = %(invite_id)s
-RETURNING label
+SELECT (SELECT label FROM invite) AS label, used FROM wanted
 """
 
 
-def reissue_invite(conn: Connection, slug: str, actor: Actor, invite_id: int, token_hash: str) -> str:
+def reissue_invite(
+    conn: Connection, slug: str, actor: Actor, invite_id: int, token_hash: str, hidden_voter: str
+) -> str:
     """Give an invitation a new link, also after a revocation; the old link stops working. Return its label.
 
-    The invitation and its voter stay the same: a vote cast before remains the only one. Raises like revoke_invite.
+    The invitation and its voter stay the same: a vote cast before remains the only one. `hidden_voter` is the key of
+    its vote in an anonymous poll. Raises InviteUsed where there is one: a new link would let others look at it or
+    replace it. Raises like revoke_invite otherwise.
     """
     rows = fetch_all(
         conn,
@@ -193,8 +216,13 @@ def reissue_invite(conn: Connection, slug: str, actor: Actor, invite_id: int, to
         **actor._asdict(),
         invite_id=invite_id,
         token_hash=token_hash,
+        hidden_voter=hidden_voter,
     )
-    return _label_of_the_one(rows, invite_id)
+    for label, used in rows:
+        if used:
+            raise InviteUsed(invite_id)
+        return str(label)
+    raise InviteNotFound(invite_id)
 
 
 def _label_of_the_one(rows: list[tuple[str]], invite_id: int) -> str:

@@ -8,13 +8,14 @@ from psycopg2.extensions import connection as Connection
 
 from polls.choices import Audience, State, Visibility
 from polls.queries.fetch import fetch_all, fetch_one
+from polls.queries.votes import OWN_VOTE_COLUMNS, OWN_VOTE_JOINS, OwnVote
 
 # Characters of the random code at the end of each slug. The index polls_poll_code is on just that many.
 CODE_LENGTH: Final = 10
 
 # What a PollRow is made of, of polls_poll AS poll. Its last column, the state, follows in each statement.
 POLL_COLUMNS = """poll.id, slug, title, description, owner_id, audience, results, named, changeable, shuffled, listed,
-       min_choices, max_choices, draw_source, time_zone, opens_at, closes_at"""
+       locked, recountable, min_choices, max_choices, draw_source, time_zone, opens_at, closes_at, revision"""
 
 # Two arrays, ids and texts, that make OptionRows.
 OPTION_COLUMNS = """ARRAY(SELECT option.id FROM polls_option AS option
@@ -23,7 +24,7 @@ OPTION_COLUMNS = """ARRAY(SELECT option.id FROM polls_option AS option
               WHERE option.poll_id = poll.id ORDER BY position, option.id) AS option_texts"""
 
 # What a Verification is made of.
-VERIFICATION_COLUMNS = """polls_content_hash(poll.id) AS content_hash,
+VERIFICATION_COLUMNS = """content_hash,
        (SELECT commitment FROM polls_secret AS secret WHERE secret.poll_id = poll.id) AS commitment,
        (SELECT jsonb_agg(jsonb_build_array(before, after, reason) ORDER BY correction.id)
           FROM polls_correction AS correction WHERE correction.poll_id = poll.id) AS corrections,
@@ -72,7 +73,7 @@ class StateProperties:
 
 
 class PollColumns(NamedTuple):
-    """The columns of a poll, and its state, one of polls.choices.State."""
+    """The columns of a poll, and its state, one of polls.choices.State. The revision counts its changes."""
 
     id: int
     slug: str
@@ -85,12 +86,15 @@ class PollColumns(NamedTuple):
     changeable: bool
     shuffled: bool
     listed: bool
+    locked: bool
+    recountable: bool
     min_choices: int
     max_choices: int
     draw_source: str
     time_zone: str
     opens_at: datetime | None
     closes_at: datetime | None
+    revision: int
     state: str
 
 
@@ -156,12 +160,17 @@ class Verification(NamedTuple):
 
 
 class Ballot(NamedTuple):
-    """A poll with its options in order, and what the voter has chosen: None where there is no vote."""
+    """A poll with its options in order, and the vote of the viewer."""
 
     poll: PollRow
     options: list[OptionRow]
-    choices: list[int] | None
+    own: OwnVote
     verification: Verification
+
+    @property
+    def choices(self) -> list[int] | None:
+        """What the viewer has chosen, None where there is no vote that is theirs to see."""
+        return self.own.choices
 
 
 LIST_POLLS = f"""
@@ -196,21 +205,40 @@ GET_POLL = f"""
 SELECT {POLL_COLUMNS},
        polls_state(opens_at, closes_at, archived_at) AS state,
        {OPTION_COLUMNS},
-       (SELECT vote.choices FROM polls_vote AS vote
-         WHERE vote.poll_id = poll.id AND vote.voter = ANY (%(voter_keys)s)) AS choices,
+       {OWN_VOTE_COLUMNS},
        {VERIFICATION_COLUMNS}
   FROM polls_poll AS poll
+  {OWN_VOTE_JOINS}
  WHERE slug = %(slug)s
 """
 
 
-def get_poll(conn: Connection, slug: str, *, voter_keys: Sequence[str] = ()) -> Ballot:
-    """Return a poll with its options, and what the voter with one of these keys has chosen. Raises PollNotFound."""
-    *poll, option_ids, option_texts, choices, content_hash, commitment, corrections, draw_count = fetch_one(
-        conn, GET_POLL, slug=slug, voter_keys=list(voter_keys)
+def get_poll(
+    conn: Connection,
+    slug: str,
+    *,
+    voter_keys: Sequence[str] = (),
+    seals: Sequence[bytes] = (),
+    invitation: tuple[int, str] | None = None,
+) -> Ballot:
+    """Return a poll with its options, and the vote under one of these keys. Raises PollNotFound.
+
+    `seals` are those of the viewer's receipts, and `invitation` is the id and the token's hash of the link they keep.
+    """
+    invite_id, token_hash = invitation or (None, None)
+    row = fetch_one(
+        conn,
+        GET_POLL,
+        slug=slug,
+        voter_keys=list(voter_keys),
+        seals=list(seals),
+        invite_id=invite_id,
+        token_hash=token_hash,
     )
-    verification = make_verification(content_hash, commitment, corrections, draw_count)
-    return Ballot(PollRow(*poll), make_options(option_ids, option_texts), choices, verification)
+    *poll, option_ids, option_texts = row[:-8]
+    return Ballot(
+        PollRow(*poll), make_options(option_ids, option_texts), OwnVote(*row[-8:-4]), make_verification(*row[-4:])
+    )
 
 
 FIND_SLUG = f"""

@@ -7,6 +7,7 @@ from psycopg2.extensions import connection as Connection
 
 from polls.queries.fetch import fetch_one
 from polls.queries.polls import POLL_COLUMNS, VERIFICATION_COLUMNS, PollRow, Verification, make_verification
+from polls.queries.votes import OWN_VOTE_COLUMNS, OWN_VOTE_JOINS, OwnVote
 
 
 class OptionResult(NamedTuple):
@@ -21,16 +22,21 @@ class OptionResult(NamedTuple):
 class Results(NamedTuple):
     """What one viewer may see of the results: where not `visible`, voter_count is 0 and each option has 0 votes.
 
-    `choices` is what the viewer has chosen and `voter_key` the key of that vote, None where there is no vote.
+    `own` is the vote of the viewer, and `voter_key` its key, None where there is no vote that is theirs to see.
     """
 
     poll: PollRow
     visible: bool
     voter_count: int
     options: list[OptionResult]
-    choices: list[int] | None
+    own: OwnVote
     voter_key: str | None
     verification: Verification
+
+    @property
+    def choices(self) -> list[int] | None:
+        """What the viewer has chosen, None where there is no vote that is theirs to see."""
+        return self.own.choices
 
 
 GET_RESULTS = f"""
@@ -40,17 +46,17 @@ SELECT {POLL_COLUMNS},
        option_ids,
        option_texts,
        CASE WHEN visible THEN option_votes ELSE array_fill(0::bigint, ARRAY[cardinality(option_ids)]) END AS votes,
-       vote.choices,
-       vote.voter AS voter_key,
+       CASE WHEN proven THEN vote.voter END AS voter_key,
+       {OWN_VOTE_COLUMNS},
        {VERIFICATION_COLUMNS}
   FROM polls_poll AS poll
-  LEFT JOIN polls_vote AS vote ON vote.poll_id = poll.id AND vote.voter = ANY (%(voter_keys)s)
+  {OWN_VOTE_JOINS}
  CROSS JOIN LATERAL polls_state(opens_at, closes_at, archived_at) AS state
  CROSS JOIN LATERAL (
     SELECT poll.owner_id IS NOT DISTINCT FROM %(viewer_id)s::integer AND poll.owner_id IS NOT NULL
         OR CASE poll.results
                WHEN 'always' THEN true
-               WHEN 'voted' THEN vote.id IS NOT NULL
+               WHEN 'voted' THEN voted
                WHEN 'closed' THEN state IN ('closed', 'archived')
                ELSE false
            END AS visible
@@ -75,31 +81,42 @@ SELECT {POLL_COLUMNS},
 
 
 def get_results(
-    conn: Connection, slug: str, *, voter_keys: Sequence[str] = (), viewer_id: int | None = None
+    conn: Connection,
+    slug: str,
+    *,
+    voter_keys: Sequence[str] = (),
+    seals: Sequence[bytes] = (),
+    invitation: tuple[int, str] | None = None,
+    viewer_id: int | None = None,
 ) -> Results:
     """Return the results of a poll, as far as this viewer may see them. Raises PollNotFound.
 
-    The gate is in the statement, so that no page, feed or export can forget it. `voter_keys` are those of the viewer,
-    and `viewer_id` is the id of a signed-in user. Reads the tally, which costs the same for ten votes as for ten
-    million.
+    The gate is in the statement, so that no page, feed or export can forget it. `viewer_id` is the id of a
+    signed-in user, and the rest tells get_poll as well who is looking. Reads the tally, which costs the same for ten
+    votes as for ten million.
     """
-    (
-        *poll,
-        visible,
-        voter_count,
-        option_ids,
-        option_texts,
-        votes,
-        choices,
-        voter_key,
-        content_hash,
-        commitment,
-        corrections,
-        draw_count,
-    ) = fetch_one(conn, GET_RESULTS, slug=slug, voter_keys=list(voter_keys), viewer_id=viewer_id)
+    invite_id, token_hash = invitation or (None, None)
+    row = fetch_one(
+        conn,
+        GET_RESULTS,
+        slug=slug,
+        voter_keys=list(voter_keys),
+        seals=list(seals),
+        invite_id=invite_id,
+        token_hash=token_hash,
+        viewer_id=viewer_id,
+    )
+    *poll, visible, voter_count, option_ids, option_texts, votes, voter_key = row[:-8]
     options = [
         OptionResult(option_id, text, number, 100 * number / voter_count if voter_count else 0.0)
         for option_id, text, number in zip(option_ids, option_texts, votes, strict=True)
     ]
-    verification = make_verification(content_hash, commitment, corrections, draw_count)
-    return Results(PollRow(*poll), visible, voter_count, options, choices, voter_key, verification)
+    return Results(
+        PollRow(*poll),
+        visible,
+        voter_count,
+        options,
+        OwnVote(*row[-8:-4]),
+        voter_key,
+        make_verification(*row[-4:]),
+    )

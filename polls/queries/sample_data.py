@@ -61,12 +61,12 @@ def create_sample_poll(
 
 
 COPY_VOTES = """
-COPY polls_vote (poll_id, voter, choices, cast_at) FROM STDIN
+COPY polls_vote (poll_id, voter, choices) FROM STDIN
 """
 
 
 def copy_votes(conn: Connection, lines: SupportsRead) -> None:
-    """Write votes from `lines`, a file in COPY's text format of poll id, voter, choices and time.
+    """Write votes from `lines`, a file in COPY's text format of poll id, voter and choices.
 
     The triggers check and count all of them at once. Raises like cast_vote.
     """

@@ -9,11 +9,12 @@ from polls import queries, rate_limits, voters
 from polls.database import pool
 from polls.forms.ballots import BallotForm
 from polls.monitoring import metrics
+from polls.receipts import seal_of
 from polls.views import cookies
-from polls.views.invite_cookies import remember_vote
+from polls.views.invite_cookies import accept_invitation, offered_invitation
 from polls.views.poll_texts import choice_rule, chosen_texts, when_visible
 from polls.views.responses import render_poll, see_other, too_many_requests
-from polls.views.viewers import Viewer, choices_are_secret, viewer_of
+from polls.views.viewers import Viewer, viewer_of
 
 
 @never_cache
@@ -23,7 +24,13 @@ def poll(request: HttpRequest, slug: str) -> HttpResponse:
     viewer = viewer_of(request, slug)
     if request.method == "POST":
         return _vote(request, slug, viewer)
-    return _ballot_page(request, slug, viewer)
+    offered = offered_invitation(request, slug)
+    if offered and viewer.invitation and offered.invite_id != viewer.invitation.invite_id:
+        return see_other("polls:invitation", slug)
+    response = _ballot_page(request, slug, viewer)
+    if offered:
+        accept_invitation(response, slug, offered)
+    return response
 
 
 def _vote(request: HttpRequest, slug: str, viewer: Viewer) -> HttpResponse:
@@ -32,34 +39,34 @@ def _vote(request: HttpRequest, slug: str, viewer: Viewer) -> HttpResponse:
         return _ballot_page(request, slug, viewer, form=form)
     if wait := rate_limits.count("votes", request.META):
         return too_many_requests(request, wait)
+    new_browser = None
+    if viewer.browser_id is None and (viewer.account or viewer.invite):
+        # A link's voter would be another one each time, and gets the ballot again, with a cookie.
+        new_browser = voters.new_browser_id()
+        viewer = viewer.with_browser(slug, new_browser)
     try:
-        _cast(slug, viewer, form.cleaned_data["choices"])
+        _cast(slug, viewer, form.cleaned_data["choices"], form.cleaned_data["ballot"])
     except queries.PollNotFound:
         raise Http404 from None
-    except (queries.PollNotOpen, queries.AlreadyVoted):
+    except (queries.PollNotOpen, queries.AlreadyVoted, queries.NotProven):
         return see_other("polls:poll", slug)
     except queries.VoteRefused as refusal:
         return _ballot_page(request, slug, viewer, form=form, refusal=refusal)
     response = see_other("polls:results", slug)
-    if viewer.invitation:
-        remember_vote(response, slug, viewer.invitation)
+    if new_browser:
+        cookies.write(response, voters.COOKIE, new_browser, voters.COOKIE_SALT)
     return response
 
 
-def _cast(slug: str, viewer: Viewer, choices: list[int]) -> None:
+def _cast(slug: str, viewer: Viewer, choices: list[int], ballot: str | None) -> None:
     with metrics.counted_vote(), pool().connection(autocommit=True) as conn:
-        if viewer.invitation and viewer.invite:
-            queries.cast_invited_vote(
-                conn,
-                slug,
-                viewer.invitation.invite_id,
-                viewer.invitation.token_hash,
-                viewer.invite.named,
-                viewer.invite.hidden,
-                choices,
-            )
+        if viewer.receipt:
+            seal = seal_of(viewer.receipt.code)
+            queries.change_sealed_vote(conn, slug, viewer.receipt.vote_id, seal, choices, ballot=ballot)
+        elif viewer.invitation and viewer.invite:
+            queries.cast_invited_vote(conn, slug, *viewer.invitation, viewer.invite, choices, ballot=ballot)
         else:
-            queries.cast_vote(conn, slug, choices, browser=viewer.browser, account=viewer.account)
+            queries.cast_vote(conn, slug, choices, browser=viewer.browser, account=viewer.account, ballot=ballot)
 
 
 @never_cache
@@ -69,12 +76,12 @@ def withdraw(request: HttpRequest, slug: str) -> HttpResponse:
     viewer = viewer_of(request, slug)
     try:
         with pool().connection(autocommit=True) as conn:
-            if viewer.invitation and viewer.invite:
-                queries.withdraw_invited_vote(
-                    conn, slug, viewer.invitation.invite_id, viewer.invitation.token_hash, viewer.invite
-                )
+            if viewer.receipt:
+                queries.withdraw_sealed_vote(conn, slug, viewer.receipt.vote_id, seal_of(viewer.receipt.code))
+            elif viewer.invitation and viewer.invite:
+                queries.withdraw_invited_vote(conn, slug, *viewer.invitation, viewer.invite)
             else:
-                queries.withdraw_vote(conn, slug, viewer.voter_keys)
+                queries.withdraw_vote(conn, slug, viewer.claims["voter_keys"], viewer.claims["seals"])
     except queries.PollNotFound:
         raise Http404 from None
     except queries.VoteRefused:
@@ -92,20 +99,22 @@ def _ballot_page(
 ) -> HttpResponse:
     try:
         with pool().connection(autocommit=True) as conn:
-            ballot = queries.get_poll(conn, slug, voter_keys=viewer.voter_keys)
+            ballot = queries.get_poll(conn, slug, **viewer.claims)
     except queries.PollNotFound:
         raise Http404 from None
     poll = ballot.poll
     if poll.is_draft:
         raise Http404
-    new_browser = voters.new_browser_id() if poll.is_for_link and viewer.browser is None else None
+    own = ballot.own
+    keys = viewer.browser if poll.is_for_link else viewer.account if poll.is_for_accounts else viewer.invite
+    entitled = poll.is_for_link or (own.invited if poll.is_for_invited else keys is not None) or bool(viewer.receipt)
+    votable = poll.is_open and entitled and (not own.voted or (poll.changeable and own.choices is not None))
+    new_browser = voters.new_browser_id() if votable and viewer.browser_id is None else None
     if new_browser:
-        viewer = viewer._replace(browser=voters.make_keys(slug, f"browser:{new_browser}"))
+        viewer = viewer.with_browser(slug, new_browser)
+        keys = viewer.browser if poll.is_for_link else keys
     if form is not None and refusal is not None:
         form.add_error("choices", _what_to_correct(refusal, poll, len(form.cleaned_data["choices"])))
-    keys = viewer.browser if poll.is_for_link else viewer.account if poll.is_for_accounts else viewer.invite
-    secret = choices_are_secret(poll, viewer)
-    votable = poll.is_open and (ballot.choices is None or poll.changeable)
     options = ballot.options
     if poll.shuffled and keys:
         options = voters.shuffled_for(keys.hidden, [(option.id, option) for option in options])
@@ -113,21 +122,27 @@ def _ballot_page(
         "options": options,
         "choice_rule": choice_rule(poll),
         "when_visible": when_visible(poll),
-        "chosen": chosen_texts(ballot.options, ballot.choices),
-        "secret": secret,
+        "own": own,
+        "chosen": chosen_texts(ballot.options, own.choices),
+        "receipt": viewer.receipt_of(poll, own),
+        "uses_receipt": viewer.receipt is not None,
         "form": form,
-        "sent": request.POST.getlist("choices") or [str(choice) for choice in (not secret and ballot.choices) or ()],
-        "entitled": keys is not None,
+        "sent": request.POST.getlist("choices") or [str(choice) for choice in own.choices or ()],
+        "was_invited": viewer.invitation is not None,
         "votable": votable,
         "verification": ballot.verification,
     }
     response = render_poll(request, "polls/poll.html", poll, context)
-    if new_browser and votable:
+    if new_browser:
         cookies.write(response, voters.COOKIE, new_browser, voters.COOKIE_SALT)
     return response
 
 
 def _what_to_correct(refusal: queries.VoteRefused, poll: queries.PollRow, number: int) -> str:
+    if isinstance(refusal, queries.BallotChanged):
+        return gettext(
+            "This poll has changed since you opened it, and your vote was not counted. Please read it again, and vote."
+        )
     if isinstance(refusal, queries.NotEntitled):
         if poll.is_for_link:
             # Without the cookie, each click of a double click would be another voter.

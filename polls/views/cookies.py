@@ -14,13 +14,15 @@ def read(request: HttpRequest, name: str, salt: str) -> str | None:
     return value
 
 
-def write(response: HttpResponse, name: str, value: str, salt: str, path: str = "/") -> None:
-    """Set a cookie, for pages under `path` only and hidden from scripts."""
+def write(
+    response: HttpResponse, name: str, value: str, salt: str, path: str = "/", seconds: int | None = SECONDS
+) -> None:
+    """Set a cookie, for pages under `path` only and hidden from scripts. With None it ends with the browser."""
     response.set_signed_cookie(
         name,
         value,
         salt=salt,
-        max_age=SECONDS,
+        max_age=seconds,
         path=path,
         secure=settings.SESSION_COOKIE_SECURE,
         httponly=True,

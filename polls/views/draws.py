@@ -17,7 +17,7 @@ from polls import draws, queries
 from polls.database import pool
 from polls.forms.draws import ALL_VOTERS, DrawForm
 from polls.views.responses import render_poll, see_other, streamed
-from polls.views.viewers import choices_are_secret, may_manage, viewer_of
+from polls.views.viewers import may_manage, viewer_of
 
 ENTRIES_A_READ = 10_000
 
@@ -191,21 +191,18 @@ def _look(request: HttpRequest, slug: str) -> DrawsView:
     viewer = viewer_of(request, slug)
     try:
         with pool().connection(autocommit=True) as conn:
-            results = queries.get_results(conn, slug, voter_keys=viewer.voter_keys, viewer_id=viewer.user_id)
+            results = queries.get_results(conn, slug, **viewer.claims, viewer_id=viewer.user_id)
             entries = queries.list_entries(conn, results.poll.id)
-            rows = queries.list_draws(conn, results.poll.id, voter_keys=viewer.voter_keys) if entries else []
+            keys, seals = viewer.claims["voter_keys"], viewer.claims["seals"]
+            rows = queries.list_draws(conn, results.poll.id, voter_keys=keys, seals=seals) if entries else []
             own_codes, own_code_among_all = [], None
             if results.choices:
-                own_codes = queries.get_entry_codes(conn, results.poll.id, viewer.voter_keys)
-                own_code_among_all = queries.get_entry_code_among_all(conn, results.poll.id, viewer.voter_keys)
+                own_codes = queries.get_entry_codes(conn, results.poll.id, keys, seals)
+                own_code_among_all = queries.get_entry_code_among_all(conn, results.poll.id, keys, seals)
     except queries.PollNotFound:
         raise Http404 from None
     if results.poll.is_draft:
         raise Http404
-    if choices_are_secret(results.poll, viewer):
-        # A code in the draw of an option tells that it was chosen; a code among all voters tells no choice.
-        own_codes = []
-        rows = [row if row.option_id is None else row._replace(own=None) for row in rows]
     manages = may_manage(request, results.poll)
     return DrawsView(
         results, entries, rows, own_codes, own_code_among_all, results.visible or request.user.is_staff, manages

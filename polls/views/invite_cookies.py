@@ -1,4 +1,4 @@
-"""The cookies with which a browser keeps an invitation to one poll, and remembers that it has voted with it."""
+"""The cookies with which a browser keeps an invitation to one poll, and one that a link has just offered."""
 
 from typing import NamedTuple
 
@@ -8,43 +8,58 @@ from django.urls import reverse
 from polls.views import cookies
 
 COOKIE = "invite"
-VOTED_COOKIE = "invite_voted"
+OFFERED = "invite_offered"  # the link's address cannot see whether the browser keeps one already
 
 
 class Invitation(NamedTuple):
-    """An invitation that a browser keeps: its id, and the hash of the token in the link.
-
-    `voted_here` says that this browser has voted with it. Owners and staff make the links: in an anonymous poll,
-    someone who only follows a link may not be shown the choices of its vote.
-    """
+    """An invitation that a browser keeps: its id, and the hash of the token in the link."""
 
     invite_id: int
     token_hash: str
-    voted_here: bool = False
 
 
 def invited(request: HttpRequest, slug: str) -> Invitation | None:
-    """Return the invitation to the poll at `slug`, None where there is none or its signature is wrong."""
-    value = _read(request, COOKIE, slug)
+    """Return the invitation to the poll at `slug`, or, without one, what a link has offered; None without either.
+
+    A new link of the same invitation takes the place of the old one.
+    """
+    kept, offered = _read(request, COOKIE, slug), offered_invitation(request, slug)
+    return offered if kept is None or (offered and offered.invite_id == kept.invite_id) else kept
+
+
+def offered_invitation(request: HttpRequest, slug: str) -> Invitation | None:
+    """Return the invitation whose link was followed just before, None where there is none."""
+    return _read(request, OFFERED, slug)
+
+
+def offer_invitation(response: HttpResponse, slug: str, invitation: Invitation) -> None:
+    """Let the browser show the invitation of a link to the pages of its poll, which accept it or ask."""
+    _write(response, OFFERED, slug, invitation)
+
+
+def accept_invitation(response: HttpResponse, slug: str, invitation: Invitation) -> None:
+    """Let the browser keep the invitation, for the pages of this poll only."""
+    _write(response, COOKIE, slug, invitation)
+    decline_invitation(response, slug)
+
+
+def decline_invitation(response: HttpResponse, slug: str) -> None:
+    """Let the browser forget what a link has offered."""
+    response.delete_cookie(OFFERED, path=_path(slug), samesite="Lax")
+
+
+def _read(request: HttpRequest, cookie: str, slug: str) -> Invitation | None:
+    value = cookies.read(request, cookie, f"polls.{cookie}/{slug}")
     if value is None:
         return None
     invite_id, _, token_hash = value.partition(".")
-    return Invitation(int(invite_id), token_hash, _read(request, VOTED_COOKIE, slug) == invite_id)
+    return Invitation(int(invite_id), token_hash)
 
 
-def remember_invitation(response: HttpResponse, slug: str, invitation: Invitation) -> None:
-    """Let the browser keep the invitation, for the pages of this poll only."""
-    _write(response, COOKIE, slug, f"{invitation.invite_id}.{invitation.token_hash}")
+def _write(response: HttpResponse, cookie: str, slug: str, invitation: Invitation) -> None:
+    value = f"{invitation.invite_id}.{invitation.token_hash}"
+    cookies.write(response, cookie, value, f"polls.{cookie}/{slug}", path=_path(slug))
 
 
-def remember_vote(response: HttpResponse, slug: str, invitation: Invitation) -> None:
-    """Let the browser remember that it has voted, with the last invitation of the people who share it."""
-    _write(response, VOTED_COOKIE, slug, str(invitation.invite_id))
-
-
-def _read(request: HttpRequest, cookie: str, slug: str) -> str | None:
-    return cookies.read(request, cookie, f"polls.{cookie}/{slug}")
-
-
-def _write(response: HttpResponse, cookie: str, slug: str, value: str) -> None:
-    cookies.write(response, cookie, value, f"polls.{cookie}/{slug}", path=reverse("polls:poll", args=[slug]))
+def _path(slug: str) -> str:
+    return reverse("polls:poll", args=[slug])

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -134,9 +135,20 @@ def invite_revoke(request: HttpRequest, actor: queries.Actor, slug: str, invite_
 def invite_reissue(request: HttpRequest, actor: queries.Actor, slug: str, invite_id: int) -> HttpResponse:
     """Replace a link, and show the new one, once."""
     token = invite_tokens.new_token()
-    with pool().connection(autocommit=True) as conn:
-        label = queries.reissue_invite(conn, slug, actor, invite_id, invite_tokens.hash_of(token))
-        invited = queries.get_invites(conn, slug, actor, limit=0)
+    hidden_voter = voters.make_keys(slug, f"invite:{invite_id}").hidden
+    try:
+        with pool().connection(autocommit=True) as conn:
+            label = queries.reissue_invite(conn, slug, actor, invite_id, invite_tokens.hash_of(token), hidden_voter)
+            invited = queries.get_invites(conn, slug, actor, limit=0)
+    except queries.InviteUsed:
+        messages.error(
+            request,
+            gettext(
+                "This person has voted, and the poll is anonymous: the link is not replaced, so that nobody else can "
+                "act for them. Their receipt works in any browser."
+            ),
+        )
+        return see_other(f"{reverse('polls:invite_list', args=[slug])}#invite-{invite_id}")
     return _slips_page(request, slug, invited, [Link(label, token)], reissued=True)
 
 

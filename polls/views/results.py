@@ -1,6 +1,6 @@
 """Results as pages, JSON and CSV, all behind one gate."""
 
-from collections.abc import Sequence
+from typing import Any
 
 from csp.decorators import csp_replace
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
@@ -13,18 +13,21 @@ from django.views.decorators.http import require_safe
 from polls import queries
 from polls.csv_export import csv_parts
 from polls.database import pool
+from polls.receipts import Receipt
 from polls.views.live import LiveResults
 from polls.views.poll_texts import chosen_texts, when_visible
 from polls.views.responses import render_poll
-from polls.views.viewers import choices_are_secret, viewer_of
+from polls.views.viewers import Viewer, viewer_of
 
 
 @never_cache
 @require_safe
 def results(request: HttpRequest, slug: str) -> HttpResponse:
     """Show the counts, as far as this viewer may see them, and what the viewer has chosen."""
-    outcome = _results(request, slug)
-    return _page(request, "polls/results.html", outcome, LiveResults(outcome, charts=True))
+    viewer = viewer_of(request, slug)
+    outcome = _results(request, slug, viewer)
+    receipt = viewer.receipt_of(outcome.poll, outcome.own)
+    return _page(request, "polls/results.html", outcome, LiveResults(outcome, charts=True), receipt)
 
 
 @never_cache
@@ -45,14 +48,22 @@ def embed(request: HttpRequest, slug: str) -> HttpResponse:
     return _page(request, "polls/embed.html", outcome, LiveResults(outcome))
 
 
-def _page(request: HttpRequest, template: str, outcome: queries.Results, live: LiveResults) -> HttpResponse:
+def _page(
+    request: HttpRequest,
+    template: str,
+    outcome: queries.Results,
+    live: LiveResults,
+    receipt: Receipt | None = None,
+) -> HttpResponse:
     if "live" in request.GET:  # live.js asks for the live part
         return live.response(request)
     context = {
         "live": live,
         "live_html": mark_safe(live.html()),  # a template's output
         "visible": outcome.visible,
+        "own": outcome.own,
         "chosen": chosen_texts(outcome.options, outcome.choices),
+        "receipt": receipt,
         "verification": outcome.verification,
         "now": timezone.now(),
     }
@@ -93,16 +104,15 @@ def results_csv(request: HttpRequest, slug: str) -> HttpResponse:
     )
 
 
-def _results(request: HttpRequest, slug: str) -> queries.Results:
-    viewer = viewer_of(request, slug)
-    outcome = _results_for(slug, voter_keys=viewer.voter_keys, viewer_id=viewer.user_id)
-    return outcome._replace(choices=None) if choices_are_secret(outcome.poll, viewer) else outcome
+def _results(request: HttpRequest, slug: str, viewer: Viewer | None = None) -> queries.Results:
+    viewer = viewer or viewer_of(request, slug)
+    return _results_for(slug, **viewer.claims, viewer_id=viewer.user_id)
 
 
-def _results_for(slug: str, *, voter_keys: Sequence[str] = (), viewer_id: int | None = None) -> queries.Results:
+def _results_for(slug: str, **who: Any) -> queries.Results:
     try:
         with pool().connection(autocommit=True) as conn:
-            outcome = queries.get_results(conn, slug, voter_keys=voter_keys, viewer_id=viewer_id)
+            outcome = queries.get_results(conn, slug, **who)
     except queries.PollNotFound:
         raise Http404 from None
     if outcome.poll.is_draft:

@@ -1,40 +1,83 @@
 """Viewers: who is looking at a poll, as a voter and as an owner."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.http import HttpRequest
 
 from polls import queries, voters
+from polls.receipts import Receipt, make_code, seal_of
 from polls.views import cookies
 from polls.views.invite_cookies import Invitation, invited
+from polls.views.receipt_cookies import kept_receipt
 
 
 class Viewer(NamedTuple):
-    """Who is looking, as a voter in one poll: what is not known of them is None."""
+    """Who is looking, as a voter in one poll: what is not known of them is None.
+
+    With a receipt that was shown here, the browser acts for that vote and no other. `sealed_key` is the key under which
+    that vote stands.
+    """
 
     user_id: int | None
-    browser: voters.VoterKeys | None
-    account: voters.VoterKeys | None
+    browser_id: str | None
+    browser: queries.VoterKeys | None
+    account: queries.VoterKeys | None
     invitation: Invitation | None
-    invite: voters.VoterKeys | None
+    invite: queries.VoterKeys | None
+    receipt: Receipt | None = None
+    sealed_key: str | None = None
 
     @property
-    def voter_keys(self) -> list[str]:
-        """Every key under which a vote of theirs may stand."""
-        return [key for keys in (self.browser, self.account, self.invite) if keys for key in keys]
+    def claims(self) -> dict[str, Any]:
+        """What tells the data layer who is looking."""
+        if self.receipt and self.sealed_key:
+            return {"voter_keys": [self.sealed_key], "seals": [seal_of(self.receipt.code)], "invitation": None}
+        people = [keys for keys in (self.browser, self.account, self.invite) if keys]
+        return {
+            "voter_keys": [key for keys in people for key in (keys.named, keys.hidden)],
+            "seals": [keys.seal for keys in people if keys.seal],
+            "invitation": self.invitation,
+        }
+
+    def with_browser(self, slug: str, browser_id: str) -> "Viewer":
+        """Return them as they are once their browser has this id."""
+        return _viewer(slug, self.user_id, browser_id, self.invitation)
+
+    def person_in(self, poll: queries.PollRow) -> str | None:
+        """Return who they are for this poll, None where they are nobody who may vote in it."""
+        if poll.is_for_link:
+            return f"browser:{self.browser_id}" if self.browser_id else None
+        if poll.is_for_accounts:
+            return f"user:{self.user_id}" if self.user_id else None
+        return f"invite:{self.invitation.invite_id}" if self.invitation else None
+
+    def receipt_of(self, poll: queries.PollRow, own: queries.OwnVote) -> Receipt | None:
+        """Return the receipt of their vote, None where there is none that this browser could know."""
+        if own.receipt_id is None:
+            return None
+        if self.receipt:
+            return self.receipt
+        person = self.person_in(poll)
+        if person is None or self.browser_id is None:
+            return None
+        return Receipt(own.receipt_id, make_code(self.browser_id, poll.slug, person))
 
 
 def viewer_of(request: HttpRequest, slug: str) -> Viewer:
     """Return who is looking. Without a session cookie this sends no query of the ORM."""
-    user_id = request.user.pk
-    browser = browser_id(request)
-    invitation = invited(request, slug)
+    viewer = _viewer(slug, request.user.pk, browser_id(request), invited(request, slug))
+    receipt, sealed_key = kept_receipt(request, slug) or (None, None)
+    return viewer._replace(receipt=receipt, sealed_key=sealed_key)
+
+
+def _viewer(slug: str, user_id: int | None, browser: str | None, invitation: Invitation | None) -> Viewer:
     return Viewer(
         user_id,
-        voters.make_keys(slug, f"browser:{browser}") if browser else None,
-        voters.make_keys(slug, f"user:{user_id}") if user_id else None,
+        browser,
+        voters.make_keys(slug, f"browser:{browser}", browser) if browser else None,
+        voters.make_keys(slug, f"user:{user_id}", browser) if user_id else None,
         invitation,
-        voters.make_keys(slug, f"invite:{invitation.invite_id}") if invitation else None,
+        voters.make_keys(slug, f"invite:{invitation.invite_id}", browser) if invitation else None,
     )
 
 
@@ -47,11 +90,3 @@ def may_manage(request: HttpRequest, poll: queries.PollRow) -> bool:
     """Whether the viewer may manage this poll, as its owner and staff may."""
     user = request.user
     return user.is_staff or (user.pk is not None and user.pk == poll.owner_id)
-
-
-def choices_are_secret(poll: queries.PollRow, viewer: Viewer) -> bool:
-    """Whether the choices may not be shown even though there is a vote of this viewer.
-
-    Owners and staff make the links: in an anonymous poll, only the browser that voted is shown its choices.
-    """
-    return poll.is_for_invited and not poll.named and not (viewer.invitation and viewer.invitation.voted_here)

@@ -52,7 +52,7 @@ def cast(conn, poll, token, choice=0):
     """Cast the vote of an invited person."""
     _, invite_id = queries.find_invite(conn, invite_tokens.hash_of(token)) or (None, 0)
     person = voters.make_keys(poll.slug, f"invite:{invite_id}")
-    queries.cast_invited_vote(conn, poll.slug, invite_id, invite_tokens.hash_of(token), *person, [poll.options[choice]])
+    queries.cast_invited_vote(conn, poll.slug, invite_id, invite_tokens.hash_of(token), person, [poll.options[choice]])
 
 
 def add_path(poll):
