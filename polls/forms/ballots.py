@@ -1,5 +1,6 @@
 """The ballot form."""
 
+import re
 from typing import Any
 
 from django import forms
@@ -8,6 +9,8 @@ from django.utils.translation import gettext_lazy
 
 LARGEST_ID = 2**63 - 1
 MOST_CHOICES = 1000
+HASH = re.compile("[0-9a-f]{64}")
+NO_HASH = "0" * 64
 
 
 class ChoicesField(forms.Field):
@@ -37,8 +40,9 @@ class BallotForm(forms.Form):
     """
 
     choices = ChoicesField()
-    ballot = forms.RegexField(r"^[0-9a-f]{64}$", required=False, strip=False)
+    ballot = forms.CharField(required=False, strip=False, empty_value=None)
 
     def clean_ballot(self) -> str | None:
-        """Return the hash, None where the field was not sent."""
-        return self.cleaned_data["ballot"] or None
+        """Return the hash, None where none was sent. What is no hash becomes one that no poll has."""
+        sent: str | None = self.cleaned_data["ballot"]
+        return sent if sent is None or HASH.fullmatch(sent) else NO_HASH

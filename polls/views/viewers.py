@@ -41,7 +41,8 @@ class Viewer(NamedTuple):
 
     def with_browser(self, slug: str, browser_id: str) -> "Viewer":
         """Return them as they are once their browser has this id."""
-        return _viewer(slug, self.user_id, browser_id, self.invitation)
+        viewer = _viewer(slug, self.user_id, browser_id, self.invitation)
+        return viewer._replace(receipt=self.receipt, sealed_key=self.sealed_key)
 
     def person_in(self, poll: queries.PollRow) -> str | None:
         """Return who they are for this poll, None where they are nobody who may vote in it."""

@@ -20,7 +20,7 @@ def seed(conn, capsys):
 def content(sql):
     return sql(
         "SELECT slug, title, voter, (SELECT array_agg(text ORDER BY n) "
-        "FROM unnest(choices) WITH ORDINALITY AS choice (id, n) JOIN polls_option USING (id)), cast_at - opens_at "
+        "FROM unnest(choices) WITH ORDINALITY AS choice (id, n) JOIN polls_option USING (id)) "
         "FROM polls_vote JOIN polls_poll AS poll ON poll.id = poll_id ORDER BY slug, voter"
     )
 

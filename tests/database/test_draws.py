@@ -5,6 +5,7 @@ import pytest
 from django.core.management import call_command
 
 from polls import draws, queries
+from polls.receipts import seal_of
 from tests.support.draws import call_in_thread, wait_until_somebody_waits
 
 
@@ -198,13 +199,14 @@ def test_draws_are_in_the_trail_with_who_drew(closed_poll, drawn, sql):
 
 def test_entry_codes_of_a_voter_come_in_the_order_of_the_choices(conn, make_poll, vote):
     poll = make_poll(max_choices=2)
-    vote(poll, "ann", [poll.options[2], poll.options[0]])
+    vote(poll, "ann", [poll.options[2], poll.options[0]], seal=seal_of("ann"))
     root = queries.get_secret(conn, poll.slug).root
-    assert queries.get_entry_codes(conn, poll.id, ["nobody", "ann"]) == [
+    assert queries.get_entry_codes(conn, poll.id, ["nobody", "ann"], [seal_of("ann")]) == [
         draws.entry_code(root, poll.options[2], "ann"),
         draws.entry_code(root, poll.options[0], "ann"),
     ]
-    assert queries.get_entry_codes(conn, poll.id, []) == []
+    assert queries.get_entry_codes(conn, poll.id, [], []) == []
+    assert queries.get_entry_codes(conn, poll.id, ["ann"], [seal_of("bob")]) == []
 
 
 def test_secret_of_another_length_is_refused(make_poll, sql):

@@ -9,6 +9,7 @@ import pytest
 from polls import invite_tokens, queries
 from tests.support.invitations import MANAGER, cast, invite
 from tests.support.rows import votes
+from tests.support.voters import keys_of
 
 
 def test_vote_of_a_named_poll_names_the_invitation(conn, make_invited_poll, sql):
@@ -30,7 +31,7 @@ def test_vote_of_an_anonymous_poll_names_nobody(conn, poll, sql):
 def test_statement_casts_votes_in_invited_polls_only(conn, make_poll, sql, slug):
     poll = make_poll(**slug, audience="link" if not slug else "invite")
     with pytest.raises(queries.PollNotFound):
-        queries.cast_invited_vote(conn, poll.slug, 1, "", "n", "h", poll.options[:1])
+        queries.cast_invited_vote(conn, poll.slug, 1, "", keys_of("h"), poll.options[:1])
     assert votes(sql) == 0
 
 
@@ -42,7 +43,7 @@ def test_withdrawal_says_why_not(conn, poll, make_invited_poll):
         (changeable.slug, queries.NotEntitled),
     ):
         with pytest.raises(error):
-            queries.withdraw_invited_vote(conn, slug, 1, "", ["n", "h"])
+            queries.withdraw_invited_vote(conn, slug, 1, "", keys_of("h"))
 
 
 def test_invitation_is_worth_nothing_in_another_poll(conn, poll, make_invited_poll, sql):
@@ -51,7 +52,7 @@ def test_invitation_is_worth_nothing_in_another_poll(conn, poll, make_invited_po
     [(invite_id,)] = sql("SELECT id FROM polls_invite")
     with pytest.raises(queries.NotEntitled):
         queries.cast_invited_vote(
-            conn, other.slug, invite_id, invite_tokens.hash_of(token), "n", "h", other.options[:1]
+            conn, other.slug, invite_id, invite_tokens.hash_of(token), keys_of("h"), other.options[:1]
         )
     assert votes(sql) == 0
 
@@ -72,7 +73,7 @@ def test_vote_races_the_end_of_its_link(connections_to_test_database, conn, poll
             def vote(invite_id=invite_id, token_hash=token_hash, start=start):
                 start.wait()
                 queries.cast_invited_vote(
-                    one, poll.slug, invite_id, token_hash, "", f"invite:{invite_id}", poll.options[:1]
+                    one, poll.slug, invite_id, token_hash, keys_of(f"invite:{invite_id}"), poll.options[:1]
                 )
 
             def stop(invite_id=invite_id, start=start):
@@ -80,7 +81,7 @@ def test_vote_races_the_end_of_its_link(connections_to_test_database, conn, poll
                 if end == "revoke":
                     queries.revoke_invite(two, poll.slug, MANAGER, invite_id)
                 else:
-                    queries.reissue_invite(two, poll.slug, MANAGER, invite_id, f"new {invite_id}")
+                    queries.reissue_invite(two, poll.slug, MANAGER, invite_id, f"new {invite_id}", "no vote")
 
             voting, stopping = threads.submit(vote), threads.submit(stop)
             stopping.result()
@@ -106,7 +107,7 @@ def test_vote_waits_for_the_end_of_its_link_under_way_and_is_refused(
     if end == "revoke":
         queries.revoke_invite(revoker, poll.slug, MANAGER, invite_id)
     else:
-        queries.reissue_invite(revoker, poll.slug, MANAGER, invite_id, "new")
+        queries.reissue_invite(revoker, poll.slug, MANAGER, invite_id, "new", "no vote")
     with ThreadPoolExecutor(1) as thread:
         voting = thread.submit(cast, voter, poll, token)
         waits = "SELECT count(*) FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'"

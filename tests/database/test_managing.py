@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from polls import queries
+from tests.support.voters import keys_of
 
 DESIGN = queries.PollDetails("Mine", "", ["A", "B"], "link", True, True, True, 1, 2, "owner", True, "")
 
@@ -59,7 +60,7 @@ def test_votes_and_edits_at_once_do_not_deadlock(conn, own_poll, connections_to_
         for number, voting in enumerate(voters):
             choices = [poll.options[(number + place) % 8] for place in (5, 3, 1)]
             arguments = (together, queries.cast_vote, voting, poll.slug, choices)
-            keywords = {"browser": (f"named {number}", f"{number}")}
+            keywords = {"browser": keys_of(f"{number}")}
             threads.append(threading.Thread(target=attempt, args=arguments, kwargs=keywords))
         for thread in threads:
             thread.start()

@@ -72,7 +72,7 @@ def test_choices_in_two_dimensions_are_refused(make_poll, vote, refused):
 
 
 def test_change_to_an_option_of_another_poll_is_refused(make_poll, vote, sql, refused):
-    poll, other = make_poll(), make_poll()
+    poll, other = make_poll(changeable=True), make_poll()
     vote(poll, "ann", poll.options[:1])
     with refused("polls_tally_option_of_poll"):
         sql("UPDATE polls_vote SET choices = %s", other.options[:1])
@@ -181,7 +181,7 @@ def test_impossible_numbers_of_choices_are_refused(make_poll, refused, least, mo
 
 
 def test_tally_follows_every_way_of_writing_votes(make_poll, vote, sql, connections_to_test_database):
-    poll = make_poll(options=4, max_choices=3)
+    poll = make_poll(options=4, max_choices=3, changeable=True)
     a, b, c, d = poll.options
 
     def counted() -> tuple[Counter, int]:
@@ -288,7 +288,7 @@ def test_poll_with_votes_is_not_deleted_but_archived(make_poll, vote, sql, refus
 
 
 def test_poll_without_votes_is_deleted(make_poll, vote, sql):
-    poll = make_poll()
+    poll = make_poll(changeable=True)
     vote(poll, "ann", poll.options[:1])
     sql("DELETE FROM polls_vote")
     sql("DELETE FROM polls_option")

@@ -12,6 +12,7 @@ from django.db.utils import IntegrityError
 
 from polls import queries
 from polls.models import Poll, Vote
+from tests.support.voters import claims_of, keys_of
 
 
 def statements():
@@ -39,7 +40,7 @@ def test_statement_can_be_prepared_on_the_migrated_schema(conn, statement):
 
 
 def cast(conn, slug, voter, choices):
-    queries.cast_vote(conn, slug, choices, browser=(f"named {voter}", voter))
+    queries.cast_vote(conn, slug, choices, browser=keys_of(voter))
 
 
 def test_polls_are_listed_newest_first_and_only_when_open_and_listed(conn, make_poll):
@@ -88,9 +89,9 @@ def test_unknown_poll_is_not_found(conn):
 def test_vote_is_shown_to_its_voter(conn, make_poll):
     poll = make_poll(max_choices=2)
     cast(conn, poll.slug, "ann", [poll.options[2], poll.options[0]])
-    assert queries.get_poll(conn, poll.slug, voter_keys=["ann"]).choices == [poll.options[2], poll.options[0]]
-    assert queries.get_poll(conn, poll.slug, voter_keys=["bob"]).choices is None
-    assert queries.get_results(conn, poll.slug, voter_keys=["ann"]).choices == [poll.options[2], poll.options[0]]
+    assert queries.get_poll(conn, poll.slug, **claims_of("ann")).choices == [poll.options[2], poll.options[0]]
+    assert queries.get_poll(conn, poll.slug, **claims_of("bob")).choices is None
+    assert queries.get_results(conn, poll.slug, **claims_of("ann")).choices == [poll.options[2], poll.options[0]]
 
 
 def test_shares_are_in_percent_of_voters(conn, make_poll):
@@ -130,7 +131,7 @@ def test_second_vote_stands_back(conn, make_poll):
     cast(conn, poll.slug, "ann", poll.options[:1])
     with pytest.raises(queries.AlreadyVoted):
         cast(conn, poll.slug, "ann", poll.options[1:2])
-    assert queries.get_poll(conn, poll.slug, voter_keys=["ann"]).choices == poll.options[:1]
+    assert queries.get_poll(conn, poll.slug, **claims_of("ann")).choices == poll.options[:1]
 
 
 @pytest.mark.parametrize(
@@ -154,7 +155,7 @@ def test_gate_of_the_results(conn, make_poll, sql, django_user_model, results, s
     if state == "closed":
         sql("UPDATE polls_poll SET closes_at = now()")
     answer = queries.get_results(
-        conn, poll.slug, voter_keys=["ann" if voted else "bob"], viewer_id=user.pk if by_owner else None
+        conn, poll.slug, **claims_of("ann" if voted else "bob"), viewer_id=user.pk if by_owner else None
     )
     assert answer.visible is visible
     assert (answer.voter_count, answer.options[0].votes) == ((1, 1) if visible else (0, 0))

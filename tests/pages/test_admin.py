@@ -10,6 +10,7 @@ from polls.admin.polls import POLL_STATE
 from polls.models import Option, Poll
 from tests.support.poll_forms import poll_form
 from tests.support.servers import wait_until
+from tests.support.voters import keys_of
 
 
 @pytest.fixture
@@ -174,13 +175,13 @@ def test_deletion_waits_for_the_votes_under_way_and_then_deletes_nothing(
 
     voting = connections_to_test_database()
     voting.autocommit = False
-    queries.cast_vote(voting, poll.slug, poll.options[:1], browser=("ann", "a"))
+    queries.cast_vote(voting, poll.slug, poll.options[:1], browser=keys_of("a"))
     deleting = threading.Thread(target=delete)
     deleting.start()
     waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     wait_until(lambda: sql(waiting) == [(1,)])
     for number, option in enumerate(poll.options):
-        queries.cast_vote(voting, poll.slug, [option], browser=(f"bob {number}", str(number)))
+        queries.cast_vote(voting, poll.slug, [option], browser=keys_of(str(number)))
     voting.commit()
     deleting.join(timeout=20)
     assert "Nothing was deleted: the first vote came in meanwhile." in answers[0].content.decode()

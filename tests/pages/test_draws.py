@@ -150,8 +150,8 @@ def test_voter_sees_whether_it_is_them(make_poll, conn, sql, drawn):
     elsewhere.post(f"/polls/{poll.slug}/", {"choices": poll.options[1]})
     sql("UPDATE polls_poll SET closes_at = clock_timestamp()")
     draw = drawn(poll)
-    keys = [voter for (voter,) in sql("SELECT voter FROM polls_vote ORDER BY id")]
-    codes = [queries.get_entry_codes(conn, poll.id, [key]) for key in keys]
+    votes = sql("SELECT voter, seal FROM polls_vote ORDER BY id")
+    codes = [queries.get_entry_codes(conn, poll.id, [key], [seal]) for key, seal in votes]
     assert sorted(code for [code] in codes[:3]) == sorted([draw.winner, *draw.alternates])
     for browser, [code] in zip([*browsers, elsewhere], codes, strict=True):
         assert code in text_of(browser.get(f"/polls/{poll.slug}/draws/"))

@@ -264,7 +264,7 @@ def test_correction_of_something_else_is_unknown(owner, own_poll, vote):
 
 
 def test_correction_of_a_poll_whose_votes_were_taken_back_is_told(owner, own_poll, sql, vote, monkeypatch):
-    poll = own_poll()
+    poll = own_poll(changeable=True)
     vote(poll, "ann", poll.options[:1])
     get_managed = queries.get_managed_poll
 

@@ -6,7 +6,7 @@ import pytest
 
 from polls import queries
 from tests.support.responses import text_of
-from tests.support.rows import actors, options_of, state_of
+from tests.support.rows import actors, backdate, options_of, state_of
 
 
 @pytest.mark.parametrize(
@@ -114,20 +114,15 @@ def test_manage_page_of_a_poll_for_invited_people_leads_to_the_invitations(owner
 def test_burst_of_votes_is_shown_to_the_owner(owner, client, own_poll, sql, slow, fast, noticed):
     poll = own_poll(opens_in="-1 day")
     sql(
-        "INSERT INTO polls_vote (poll_id, voter, choices, cast_at) "
-        "SELECT %s, 'slow ' || n, ARRAY[%s], date_trunc('minute', now()) - n * interval '1 minute' "
+        "INSERT INTO polls_vote (poll_id, voter, choices) SELECT %s, n, ARRAY[%s]::bigint[] "
         "FROM generate_series(1, %s) AS n",
-        poll.id,
-        poll.options[0],
-        slow,
+        *(poll.id, poll.options[0], slow + fast),
     )
-    sql(
-        "INSERT INTO polls_vote (poll_id, voter, choices, cast_at) "
-        "SELECT %s, 'fast ' || n, ARRAY[%s], date_trunc('minute', now()) - interval '2 minutes' "
-        "FROM generate_series(1, %s) AS n",
-        poll.id,
-        poll.options[0],
-        fast,
+    backdate(
+        sql,
+        "date_trunc('minute', now()) - interval '1 minute' * CASE WHEN voter::integer > %s THEN 2 "
+        "ELSE voter::integer END",
+        slow,
     )
     text = f"{fast + 1} of {slow + fast} votes came in within one minute"
     assert (text in text_of(owner.get(f"/polls/{poll.slug}/manage/"))) is noticed

@@ -88,8 +88,12 @@ def sql(conn: Connection) -> Callable[..., list[tuple[Any, ...]]]:
 def vote(sql: Callable[..., Any]) -> Callable[..., None]:
     """Write a vote with plain SQL."""
 
-    def write(poll: MadePoll, voter: str, choices: list[int]) -> None:
-        sql("INSERT INTO polls_vote (poll_id, voter, choices) VALUES (%s, %s, %s)", poll.id, voter, choices)
+    def write(poll: MadePoll, voter: str, choices: list[int], *, seal: bytes | None = None) -> None:
+        sql(
+            "INSERT INTO polls_vote (poll_id, voter, choices, seal) "
+            "VALUES (%s, %s, %s, coalesce(%s, polls_random_bytes()))",
+            *(poll.id, voter, choices, seal),
+        )
 
     return write
 
