@@ -47,7 +47,8 @@ SELECT {POLL_COLUMNS},
   LEFT JOIN polls_vote AS vote ON vote.poll_id = poll.id AND vote.voter = ANY (%(voter_keys)s)
  CROSS JOIN LATERAL polls_state(opens_at, closes_at, archived_at) AS state
  CROSS JOIN LATERAL (
-    SELECT poll.owner_id IS NOT DISTINCT FROM %(viewer_id)s::integer AND poll.owner_id IS NOT NULL
+    SELECT %(sees_all)s
+        OR poll.owner_id IS NOT DISTINCT FROM %(viewer_id)s::integer AND poll.owner_id IS NOT NULL
         OR CASE poll.results
                WHEN 'always' THEN true
                WHEN 'voted' THEN vote.id IS NOT NULL
@@ -75,13 +76,18 @@ SELECT {POLL_COLUMNS},
 
 
 def get_results(
-    conn: Connection, slug: str, *, voter_keys: Sequence[str] = (), viewer_id: int | None = None
+    conn: Connection,
+    slug: str,
+    *,
+    voter_keys: Sequence[str] = (),
+    viewer_id: int | None = None,
+    sees_all: bool = False,
 ) -> Results:
     """Return the results of a poll, as far as this viewer may see them. Raises PollNotFound.
 
     The gate is in the statement, so that no page, feed or export can forget it. `voter_keys` are those of the viewer,
-    and `viewer_id` is the id of a signed-in user. Reads the tally, which costs the same for ten votes as for ten
-    million.
+    `viewer_id` is the id of a signed-in user, and `sees_all` says whether they see the results of every poll. Reads the
+    tally, which costs the same for ten votes as for ten million.
     """
     (
         *poll,
@@ -96,7 +102,7 @@ def get_results(
         commitment,
         corrections,
         draw_count,
-    ) = fetch_one(conn, GET_RESULTS, slug=slug, voter_keys=list(voter_keys), viewer_id=viewer_id)
+    ) = fetch_one(conn, GET_RESULTS, slug=slug, voter_keys=list(voter_keys), viewer_id=viewer_id, sees_all=sees_all)
     options = [
         OptionResult(option_id, text, number, 100 * number / voter_count if voter_count else 0.0)
         for option_id, text, number in zip(option_ids, option_texts, votes, strict=True)

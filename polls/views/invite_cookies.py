@@ -14,7 +14,7 @@ VOTED_COOKIE = "invite_voted"
 class Invitation(NamedTuple):
     """An invitation that a browser keeps: its id, and the hash of the token in the link.
 
-    `voted_here` says that this browser has voted with it. Owners and staff make the links: in an anonymous poll,
+    `voted_here` says that this browser has voted with it. Those who manage a poll make the links: in an anonymous poll,
     someone who only follows a link may not be shown the choices of its vote.
     """
 

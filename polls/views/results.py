@@ -16,7 +16,7 @@ from polls.database import pool
 from polls.views.live import LiveResults
 from polls.views.poll_texts import chosen_texts, when_visible
 from polls.views.responses import render_poll
-from polls.views.viewers import choices_are_secret, viewer_of
+from polls.views.viewers import choices_are_secret, sees_all_results, viewer_of
 
 
 @never_cache
@@ -95,14 +95,18 @@ def results_csv(request: HttpRequest, slug: str) -> HttpResponse:
 
 def _results(request: HttpRequest, slug: str) -> queries.Results:
     viewer = viewer_of(request, slug)
-    outcome = _results_for(slug, voter_keys=viewer.voter_keys, viewer_id=viewer.user_id)
+    outcome = _results_for(
+        slug, voter_keys=viewer.voter_keys, viewer_id=viewer.user_id, sees_all=sees_all_results(request)
+    )
     return outcome._replace(choices=None) if choices_are_secret(outcome.poll, viewer) else outcome
 
 
-def _results_for(slug: str, *, voter_keys: Sequence[str] = (), viewer_id: int | None = None) -> queries.Results:
+def _results_for(
+    slug: str, *, voter_keys: Sequence[str] = (), viewer_id: int | None = None, sees_all: bool = False
+) -> queries.Results:
     try:
         with pool().connection(autocommit=True) as conn:
-            outcome = queries.get_results(conn, slug, voter_keys=voter_keys, viewer_id=viewer_id)
+            outcome = queries.get_results(conn, slug, voter_keys=voter_keys, viewer_id=viewer_id, sees_all=sees_all)
     except queries.PollNotFound:
         raise Http404 from None
     if outcome.poll.is_draft:
