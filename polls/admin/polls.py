@@ -131,6 +131,10 @@ class PollAdmin(FewLookups, PollAdminBase):
             messages.error(request, "Nothing was deleted: the first vote came in meanwhile.")
         return redirect("admin:polls_poll_changelist")
 
+    def view_on_site(self, obj: Poll) -> str:
+        # By itself Django links to admin/r/, which is closed.
+        return obj.get_absolute_url()
+
     @admin.display(ordering="opens_at")
     def state(self, poll: Poll) -> str:
         return str(poll.state_now)  # type: ignore[attr-defined]

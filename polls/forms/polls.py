@@ -81,7 +81,7 @@ class VisibilityForm(forms.Form):
     def keep_results(self) -> None:
         """Take no answer to who sees the results: this user may not see them, and would open them to themselves."""
         self.fields["results"].disabled = True
-        self.fields["results"].help_text = _("Only the owner, and staff who may see its results, can change this.")
+        self.fields["results"].help_text = _("Only the owner, and staff who may see the results, can change this.")
 
 
 class PollDetailsForm(VisibilityForm):

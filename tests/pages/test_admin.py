@@ -4,12 +4,13 @@ import re
 import threading
 
 import pytest
+from django.contrib.contenttypes.models import ContentType
 from django.db import connection
 from django.test import Client
 
 from polls import queries
 from polls.admin.polls import POLL_STATE
-from polls.models import Event, Option, Poll
+from polls.models import Event, Option, Poll, Vote
 from tests.support.owners import EVERYTHING, allow
 from tests.support.poll_forms import poll_form
 from tests.support.servers import wait_until
@@ -362,3 +363,16 @@ def test_search_as_one_types_finds_no_votes(admin, make_poll, vote, model):
         asked = {"app_label": "polls", "model_name": model, "field_name": field, "term": "ann"}
         answer = admin.get("/admin/autocomplete/", asked)
         assert answer.status_code == 403 or "ann" not in answer.content.decode()
+
+
+def test_being_staff_leads_to_no_address_of_a_poll(admin, staff_with, make_poll, vote):
+    """Ids can be counted through, and the address of a poll that is not listed is its secret."""
+    poll = make_poll(listed=False)
+    vote(poll, "ann", poll.options[:1])
+    for client in (staff_with(), admin):
+        for model in (Poll, Vote):
+            kind = ContentType.objects.get_for_model(model).pk
+            answers = [client.get(f"/admin/r/{kind}/{number}/") for number in (model.objects.get().pk, 10**9)]
+            assert [answer.status_code for answer in answers] == [404, 404]
+    page = admin.get(f"/admin/polls/poll/{poll.id}/change/").content.decode()
+    assert f'<a href="/polls/{poll.slug}/" class="viewsitelink">' in page

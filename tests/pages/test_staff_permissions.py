@@ -154,7 +154,7 @@ def test_hidden_results_are_opened_by_nobody_who_may_not_see_them(staff_with, ow
     fields = {"results": "always", "listed": "on"} if voted else sent(results="always", listed="on")
     path = f"/polls/{poll.slug}/edit/"
     manager = staff_with("manage_poll")
-    assert "staff who may see its results" in text_of(manager.get(path))
+    assert "staff who may see the results" in text_of(manager.get(path))
     assert manager.post(path, fields).status_code == 303
     assert sql("SELECT results, listed FROM polls_poll") == [("owner", True)]
     assert staff_with("manage_poll", "view_results").post(path, fields).status_code == 303
