@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from polls.choices import Audience, Visibility
 from polls.draws import LINKS
+from polls.permissions import PERMISSIONS
 from polls.queries import CODE_LENGTH
 from polls.slugs import make_slug
 
@@ -57,6 +58,7 @@ class Poll(models.Model):
 
     class Meta:
         ordering = ("-created_at", "-id")
+        permissions = PERMISSIONS
         constraints = (
             models.CheckConstraint(name="polls_poll_audience", condition=Q(audience__in=tuple(Audience.values))),
             models.CheckConstraint(name="polls_poll_results", condition=Q(results__in=tuple(Visibility.values))),

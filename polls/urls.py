@@ -3,6 +3,7 @@
 from django.contrib.auth.views import LogoutView, PasswordChangeDoneView, PasswordChangeView
 from django.urls import path, reverse_lazy
 
+from polls.admin.shortcut import shortcut
 from polls.views import (
     accounts,
     ballot,
@@ -80,6 +81,8 @@ urlpatterns = [
     path("polls/<slug:slug>/invites/slips/", invites.invite_slips, name="invite_slips"),
     path("polls/<slug:slug>/invites/<int:invite_id>/revoke/", invites.invite_revoke, name="invite_revoke"),
     path("polls/<slug:slug>/invites/<int:invite_id>/reissue/", invites.invite_reissue, name="invite_reissue"),
+    # Instead of Django's
+    path("admin/r/<path:rest>", shortcut, name="admin_shortcut"),
     # For machines
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),

@@ -4,6 +4,6 @@ from django.contrib import admin
 from django.urls import include, path
 
 urlpatterns = [
+    path("", include("polls.urls")),  # first, because it closes one address of the admin
     path("admin/", admin.site.urls),
-    path("", include("polls.urls")),
 ]

@@ -17,7 +17,8 @@ LAYERS: list[tuple[str, set[str]]] = [
         "domain",
         {
             *("audit", "charts", "csv_export", "draws", "event_texts", "invite_tokens", "migrations", "models"),
-            *("percentages", "qr_codes", "rate_limits", "sample_data", "slugs", "templatetags", "voters"),
+            *("percentages", "permissions", "qr_codes", "rate_limits", "sample_data", "slugs", "templatetags"),
+            "voters",
         },
     ),
     ("forms", {"forms"}),

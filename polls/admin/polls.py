@@ -13,8 +13,10 @@ from django.shortcuts import redirect
 from django.utils.html import format_html
 
 from polls import queries
+from polls.admin.lookups import FewLookups
 from polls.choices import State
 from polls.models import Correction, Option, Poll
+from polls.permissions import PERMISSIONS, VIEW_RESULTS, holds, is_owner
 
 if TYPE_CHECKING:
     OptionInlineBase = admin.TabularInline[Option, Poll]
@@ -76,9 +78,10 @@ class CorrectionInline(CorrectionInlineBase):
 
 
 @admin.register(Poll)
-class PollAdmin(PollAdminBase):
+class PollAdmin(FewLookups, PollAdminBase):
     list_display = ("title", "state", "opens_at", "closes_at", "owner")
     list_filter = ("listed", "results")
+    lookups = frozenset({"listed__exact", "listed__isnull", "results__exact", "results__isnull"})
     search_fields = ("title",)
     inlines = (OptionInline, CorrectionInline)
     actions = ("open_now", "close_now", "archive")
@@ -94,10 +97,16 @@ class PollAdmin(PollAdminBase):
         return super().get_queryset(request).annotate(state_now=POLL_STATE).select_related("owner")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Poll | None = None) -> tuple[str, ...]:
-        return ("address", *(FROZEN if _has_votes(obj) else ()))
+        return ("address", *(FROZEN if _has_votes(obj) else ()), *_not_to_open(request, obj))
 
     def has_delete_permission(self, request: HttpRequest, obj: Poll | None = None) -> bool:
         return super().has_delete_permission(request, obj) and not _has_votes(obj)
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        # Django would list each vote that protects a poll, and thereby count them.
+        if voted := [f"“{poll}” has votes: it can be archived, and not deleted." for poll in objs if _has_votes(poll)]:
+            return [], {}, set(), voted
+        return super().get_deleted_objects(objs, request)
 
     def changeform_view(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
         # The form omits frozen fields, and the first vote may come in while it is being filled in.
@@ -121,6 +130,10 @@ class PollAdmin(PollAdminBase):
         except queries.PollFrozen:
             messages.error(request, "Nothing was deleted: the first vote came in meanwhile.")
         return redirect("admin:polls_poll_changelist")
+
+    def view_on_site(self, obj: Poll) -> str:
+        # By itself Django links to admin/r/, which is closed.
+        return obj.get_absolute_url()
 
     @admin.display(ordering="opens_at")
     def state(self, poll: Poll) -> str:
@@ -165,6 +178,17 @@ def _named_in_events(request: HttpRequest) -> Iterator[None]:
     with transaction.atomic():
         queries.set_actor(connection.connection, f"user {request.user}")
         yield
+
+
+def _not_to_open(request: HttpRequest, poll: Poll | None) -> Iterator[str]:
+    """Yield the fields of a poll of others by which a user could see what they may not: who made themselves the owner
+    would see everything."""
+    if poll is None or is_owner(request.user, poll.owner_id):
+        return
+    if not holds(request.user, VIEW_RESULTS):
+        yield "results"
+    if not all(holds(request.user, permission) for permission, _label in PERMISSIONS):
+        yield "owner"
 
 
 def _has_votes(poll: Poll | None) -> bool:

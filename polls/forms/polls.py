@@ -78,6 +78,11 @@ class VisibilityForm(forms.Form):
     )
     listed = forms.BooleanField(label=_("Show the poll on the front page of this site"), required=False)
 
+    def keep_results(self) -> None:
+        """Take no answer to who sees the results: this user may not see them, and would open them to themselves."""
+        self.fields["results"].disabled = True
+        self.fields["results"].help_text = _("Only the owner, and staff who may see the results, can change this.")
+
 
 class PollDetailsForm(VisibilityForm):
     """Everything about a poll that its owner decides, except its schedule."""

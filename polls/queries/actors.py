@@ -8,15 +8,26 @@ from polls.queries.fetch import fetch_one
 
 
 class Actor(NamedTuple):
-    """A signed-in user who manages a poll. Only its owner and staff may; events show the `name`."""
+    """A signed-in user who manages a poll: its owner, or somebody who `manages_all`. Events show the `name`.
+
+    `sees_results` says whether they see the results of every poll, and so may decide who else does.
+    """
 
     user_id: int
-    is_staff: bool
+    manages_all: bool
     name: str
+    sees_results: bool = False
+
+    def sees_results_of(self, owner_id: int | None) -> bool:
+        """Whether they see the results of the poll with this owner at any time."""
+        return self.sees_results or owner_id == self.user_id
 
 
 # The guard: whether the actor may manage a poll.
-MAY_MANAGE = "(%(is_staff)s OR owner_id = %(user_id)s)"
+MAY_MANAGE = "(%(manages_all)s OR owner_id = %(user_id)s)"
+
+# Whether the actor sees the results of a poll at any time.
+SEES_RESULTS = "(%(sees_results)s OR owner_id = %(user_id)s)"
 
 # Names the actor for the events that triggers write until the transaction ends.
 NAME_ACTOR = "set_config('polls.actor', %(name)s, true)"

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from psycopg2.extensions import connection as Connection
 
-from polls.queries.actors import MANAGED_POLL, NAME_ACTOR, Actor
+from polls.queries.actors import MANAGED_POLL, NAME_ACTOR, SEES_RESULTS, Actor
 from polls.queries.errors import PollNotFound, translated_errors
 from polls.queries.fetch import fetch_one
 
@@ -86,7 +86,8 @@ WITH managed AS ({MANAGED_POLL}), poll AS (
     UPDATE polls_poll AS edited
        SET title = %(title)s, description = %(description)s, audience = %(audience)s, named = %(named)s,
            changeable = %(changeable)s, shuffled = %(shuffled)s, min_choices = %(min_choices)s,
-           max_choices = %(max_choices)s, results = %(results)s, listed = %(listed)s, draw_source = %(draw_source)s
+           max_choices = %(max_choices)s, listed = %(listed)s, draw_source = %(draw_source)s,
+           results = CASE WHEN {SEES_RESULTS} THEN %(results)s ELSE results END
       FROM poll
      WHERE edited.id = poll.id
     RETURNING edited.id
@@ -119,7 +120,7 @@ SELECT EXISTS (SELECT FROM poll) AS found
 
 
 def edit_poll(conn: Connection, slug: str, actor: Actor, details: PollDetails) -> None:
-    """Replace the details of a poll: all of them or none.
+    """Replace the details of a poll: all of them or none. Who may not see its results does not change who does.
 
     Raises PollFrozen where the poll has votes and something frozen would change, OptionsAlike, or PollNotFound where
     there is no such poll or the actor may not manage it.
@@ -133,7 +134,7 @@ def edit_poll(conn: Connection, slug: str, actor: Actor, details: PollDetails) -
 EDIT_VISIBILITY = f"""
 WITH poll AS ({MANAGED_POLL})
 UPDATE polls_poll AS edited
-   SET results = %(results)s, listed = %(listed)s
+   SET results = CASE WHEN {SEES_RESULTS} THEN %(results)s ELSE results END, listed = %(listed)s
   FROM poll
  WHERE edited.id = poll.id
 RETURNING edited.id
@@ -141,7 +142,8 @@ RETURNING edited.id
 
 
 def edit_visibility(conn: Connection, slug: str, actor: Actor, *, results: str, listed: bool) -> None:
-    """Change who sees the results, and whether the front page shows the poll. Neither is ever frozen.
+    """Change who sees the results, and whether the front page shows the poll. Neither is ever frozen, and the first is
+    changed by those who see the results themselves.
 
     Raises PollNotFound like edit_poll.
     """

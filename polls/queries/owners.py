@@ -30,7 +30,7 @@ class OwnedPoll(OwnedPollColumns, StateProperties):
 
 
 class ManagedPoll(NamedTuple):
-    """A poll for its owner and staff: how many have voted, how many are invited, and whether it has draws, after which
+    """A poll for those who manage it: how many have voted, how many are invited, and whether it has draws, after which
     it stays closed. From the first vote on, question, options and rules are frozen."""
 
     poll: PollRow
@@ -106,8 +106,8 @@ SELECT {POLL_COLUMNS},
 
 
 def get_managed_poll(conn: Connection, slug: str, actor: Actor) -> ManagedPoll:
-    """Return a poll for its owner or staff. Raises PollNotFound where there is no such poll or the actor may not manage
-    it."""
+    """Return a poll for an actor who manages it. Raises PollNotFound where there is no such poll, or the actor may not
+    manage it."""
     *poll, option_ids, option_texts, voter_count, invited, has_draws = fetch_one(
         conn, GET_MANAGED_POLL, slug=slug, **actor._asdict()
     )

@@ -38,7 +38,7 @@ class StateProperties:
 
     @property
     def is_draft(self) -> bool:
-        """Whether only its owner and staff can see it."""
+        """Whether only those who manage it can see it."""
         return self.state == State.DRAFT
 
     @property

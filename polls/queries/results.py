@@ -53,7 +53,8 @@ SELECT {POLL_COLUMNS},
   {OWN_VOTE_JOINS}
  CROSS JOIN LATERAL polls_state(opens_at, closes_at, archived_at) AS state
  CROSS JOIN LATERAL (
-    SELECT poll.owner_id IS NOT DISTINCT FROM %(viewer_id)s::integer AND poll.owner_id IS NOT NULL
+    SELECT %(sees_all)s
+        OR poll.owner_id IS NOT DISTINCT FROM %(viewer_id)s::integer AND poll.owner_id IS NOT NULL
         OR CASE poll.results
                WHEN 'always' THEN true
                WHEN 'voted' THEN voted
@@ -88,12 +89,13 @@ def get_results(
     seals: Sequence[bytes] = (),
     invitation: tuple[int, str] | None = None,
     viewer_id: int | None = None,
+    sees_all: bool = False,
 ) -> Results:
     """Return the results of a poll, as far as this viewer may see them. Raises PollNotFound.
 
     The gate is in the statement, so that no page, feed or export can forget it. `viewer_id` is the id of a
-    signed-in user, and the rest tells get_poll as well who is looking. Reads the tally, which costs the same for ten
-    votes as for ten million.
+    signed-in user, `sees_all` says whether they see the results of every poll, and the rest tells get_poll as well who
+    is looking. Reads the tally, which costs the same for ten votes as for ten million.
     """
     invite_id, token_hash = invitation or (None, None)
     row = fetch_one(
@@ -105,6 +107,7 @@ def get_results(
         invite_id=invite_id,
         token_hash=token_hash,
         viewer_id=viewer_id,
+        sees_all=sees_all,
     )
     *poll, visible, voter_count, option_ids, option_texts, votes, voter_key = row[:-8]
     options = [

@@ -11,13 +11,17 @@ from polls.queries.results import Results
 MOST_STEPS = 60
 FEWEST_STEPS = 3
 FEWEST_VOTERS = 10
+FEWEST_ANONYMOUS_VOTERS = 20
+VOTERS_A_STEP = 5  # on average at least, where the poll is anonymous
 STEPS = [timedelta(minutes=minutes) for minutes in (1, 2, 5, 10, 30, 60, 180, 360, 720, 1440, 2880, 10080, 40320)]
 SHORTEST_ANONYMOUS_STEP = timedelta(minutes=10)
 
 
 class Timeline(NamedTuple):
-    """How many of the current votes were cast in each of at most MOST_STEPS equal steps from `start` to `end`. The last
-    step may be cut short."""
+    """How many of the current votes were cast in each of at most MOST_STEPS equal steps from `start`.
+
+    The last one ends at `end`: in a named poll it may be shorter, and in an anonymous one longer.
+    """
 
     start: datetime
     end: datetime
@@ -36,17 +40,22 @@ SELECT date_bin(%(step)s, cast_at, %(start)s) AS since, count(*) AS votes
 def get_timeline(conn: Connection, results: Results, now: datetime) -> Timeline | None:
     """Return when the votes were cast, for the poll of these results; None where the viewer may not see them.
 
-    It never tells what was chosen. Also None where it would say too little or too much: with fewer than FEWEST_VOTERS
-    voters, fewer than FEWEST_STEPS steps, or all votes in one step. An anonymous poll has no step shorter than
-    SHORTEST_ANONYMOUS_STEP. Reads every vote of the poll, a million in 0.2 seconds, so the result should be cached.
+    It never tells what was chosen. Also None where it would say too little or too much: with too few voters, fewer than
+    FEWEST_STEPS steps, or all votes in one step. In an anonymous poll nobody is shown when a single vote was cast: no
+    step is shorter than SHORTEST_ANONYMOUS_STEP, not even the last, and there is one step for VOTERS_A_STEP voters at
+    most. Reads every vote of the poll, a million in 0.2 seconds, so the result should be cached.
     """
-    start, end = results.poll.opens_at, min(now, results.poll.closes_at or now)
-    if not results.visible or results.voter_count < FEWEST_VOTERS or start is None:
+    poll, voters = results.poll, results.voter_count
+    start, end = poll.opens_at, min(now, poll.closes_at or now)
+    if not results.visible or voters < (FEWEST_VOTERS if poll.named else FEWEST_ANONYMOUS_VOTERS) or start is None:
         return None
-    shortest = timedelta() if results.poll.named else SHORTEST_ANONYMOUS_STEP
-    allowed = [step for step in STEPS if step >= shortest]
-    step = next((step for step in allowed if step * MOST_STEPS >= end - start), (end - start) / MOST_STEPS)
-    steps = min(MOST_STEPS, -((start - end) // step))
+    span = end - start
+    most = MOST_STEPS if poll.named else min(MOST_STEPS, voters // VOTERS_A_STEP)
+    shortest = STEPS[0] if poll.named else SHORTEST_ANONYMOUS_STEP
+    fitting = (step for step in STEPS if step >= shortest and FEWEST_STEPS <= span / step <= most)
+    step = next(fitting, max(shortest, span // most))
+    # Rounded up where the last step may be short, and down where the one before takes in the rest.
+    steps = min(most, -(-span // step) if poll.named else span // step)
     if steps < FEWEST_STEPS:
         return None
     counts = [0] * steps

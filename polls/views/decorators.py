@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 
 from polls import queries
+from polls.views.viewers import actor_of
 
 Parameters = ParamSpec("Parameters")
 
@@ -26,7 +27,7 @@ def for_users(
         if not user.is_authenticated:
             is_page = request.method in ("GET", "HEAD")
             return redirect_to_login(request.get_full_path() if is_page else reverse("polls:my_polls"))
-        return view(request, queries.Actor(user.pk, user.is_staff, user.get_username()), *args, **kwargs)
+        return view(request, actor_of(user), *args, **kwargs)
 
     return with_actor
 

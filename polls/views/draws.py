@@ -1,4 +1,4 @@
-"""Draws: made by the owner of a poll or by staff, and shown so that anyone can compute them again.
+"""Draws: made by those who manage a poll and may see its results, and shown so that anyone can compute them again.
 
 The gate is that of the results, because the number of entries is a count of votes. Viewers who may not see the results
 see that a winner was drawn, which entry won and whether it is theirs, and neither entries nor alternates nor their
@@ -17,7 +17,7 @@ from polls import draws, queries
 from polls.database import pool
 from polls.forms.draws import ALL_VOTERS, DrawForm
 from polls.views.responses import render_poll, see_other, streamed
-from polls.views.viewers import may_manage, viewer_of
+from polls.views.viewers import may_manage, sees_all_results, viewer_of
 
 ENTRIES_A_READ = 10_000
 
@@ -39,20 +39,25 @@ REFUSALS = frozenset(
 
 
 class DrawsView(NamedTuple):
-    """A poll with its draws, and whether this viewer may see counts and may draw. Staff may do both."""
+    """A poll with its draws, and whether this viewer may draw. Who may not see the results does not draw either: that
+    nobody has chosen an option is a result."""
 
     results: queries.Results
     entries: list[queries.EntriesRow]
     draws: list[queries.DrawRow]
     own_codes: list[str]  # one for each choice
     own_code_among_all: str | None
-    visible: bool
     manages: bool
 
     @property
     def poll(self) -> queries.PollRow:
         """The poll."""
         return self.results.poll
+
+    @property
+    def visible(self) -> bool:
+        """Whether this viewer may see counts."""
+        return self.results.visible
 
 
 @never_cache
@@ -180,7 +185,6 @@ def _form_page(request: HttpRequest, seen: DrawsView, form: DrawForm, status: in
         "all_voters": ALL_VOTERS,
         "all_voters_frozen": None in frozen,
         "voter_count": seen.results.voter_count,
-        "counted": seen.results.visible,  # staff may draw even where only the owner sees counts
         "draw_count": seen.results.verification.draw_count,
         "has_ended": seen.poll.has_ended,
     }
@@ -188,10 +192,10 @@ def _form_page(request: HttpRequest, seen: DrawsView, form: DrawForm, status: in
 
 
 def _look(request: HttpRequest, slug: str) -> DrawsView:
-    viewer = viewer_of(request, slug)
+    viewer, sees_all = viewer_of(request, slug), sees_all_results(request)
     try:
         with pool().connection(autocommit=True) as conn:
-            results = queries.get_results(conn, slug, **viewer.claims, viewer_id=viewer.user_id)
+            results = queries.get_results(conn, slug, **viewer.claims, viewer_id=viewer.user_id, sees_all=sees_all)
             entries = queries.list_entries(conn, results.poll.id)
             keys, seals = viewer.claims["voter_keys"], viewer.claims["seals"]
             rows = queries.list_draws(conn, results.poll.id, voter_keys=keys, seals=seals) if entries else []
@@ -203,10 +207,8 @@ def _look(request: HttpRequest, slug: str) -> DrawsView:
         raise Http404 from None
     if results.poll.is_draft:
         raise Http404
-    manages = may_manage(request, results.poll)
-    return DrawsView(
-        results, entries, rows, own_codes, own_code_among_all, results.visible or request.user.is_staff, manages
-    )
+    manages = results.visible and may_manage(request, results.poll)
+    return DrawsView(results, entries, rows, own_codes, own_code_among_all, manages)
 
 
 def _numbered(seen: DrawsView, number: int) -> queries.DrawRow:

@@ -29,6 +29,8 @@ def edit(request: HttpRequest, actor: queries.Actor, slug: str) -> HttpResponse:
     # A form opened before the first vote is taken for what it is, and refused with the reason.
     editable = not managed.voter_count or (data is not None and "title" in data)
     form = (PollDetailsForm if editable else VisibilityForm)(data, initial=initial_details(managed))
+    if not actor.sees_results_of(managed.poll.owner_id):
+        form.keep_results()
     if form.is_valid():
         try:
             with pool().connection(autocommit=True) as conn:

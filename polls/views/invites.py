@@ -1,4 +1,4 @@
-"""The invitations to a poll, for its owner and staff."""
+"""The invitations to a poll, for those who manage it."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

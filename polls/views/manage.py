@@ -1,4 +1,4 @@
-"""Managing a poll: its page for the owner and staff, and its changes of state."""
+"""Managing a poll: its page, and its changes of state."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -16,6 +16,7 @@ from polls.event_texts import describe_events
 from polls.views.decorators import for_poll_managers
 from polls.views.poll_texts import choice_rule, when_visible
 from polls.views.responses import render_poll, see_other, zone_of
+from polls.views.viewers import may_see_choices
 
 EVENTS_SHOWN = 50
 MOST_VOTES_READ = 100_000  # for the busiest minute, unless it is asked for: it reads every vote
@@ -60,6 +61,8 @@ def manage(request: HttpRequest, actor: queries.Actor, slug: str) -> HttpRespons
         "managed": managed,
         "choice_rule": choice_rule(managed.poll),
         "when_visible": when_visible(managed.poll),
+        "sees_results": actor.sees_results_of(managed.poll.owner_id),
+        "sees_choices": may_see_choices(request, managed.poll),
         "burst": busiest if busiest and is_burst(busiest) else None,
         "unread": not reads_votes,
         "events": event_texts,

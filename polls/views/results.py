@@ -17,7 +17,7 @@ from polls.receipts import Receipt
 from polls.views.live import LiveResults
 from polls.views.poll_texts import chosen_texts, when_visible
 from polls.views.responses import render_poll
-from polls.views.viewers import Viewer, viewer_of
+from polls.views.viewers import Viewer, sees_all_results, viewer_of
 
 
 @never_cache
@@ -106,7 +106,7 @@ def results_csv(request: HttpRequest, slug: str) -> HttpResponse:
 
 def _results(request: HttpRequest, slug: str, viewer: Viewer | None = None) -> queries.Results:
     viewer = viewer or viewer_of(request, slug)
-    return _results_for(slug, **viewer.claims, viewer_id=viewer.user_id)
+    return _results_for(slug, **viewer.claims, viewer_id=viewer.user_id, sees_all=sees_all_results(request))
 
 
 def _results_for(slug: str, **who: Any) -> queries.Results:

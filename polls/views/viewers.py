@@ -1,14 +1,18 @@
-"""Viewers: who is looking at a poll, as a voter and as an owner."""
+"""Viewers: who is looking at a poll, as a voter, as an owner and as staff."""
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.http import HttpRequest
 
 from polls import queries, voters
+from polls.permissions import MANAGE_POLL, VIEW_CHOICES, VIEW_RESULTS, holds, is_owner
 from polls.receipts import Receipt, make_code, seal_of
 from polls.views import cookies
 from polls.views.invite_cookies import Invitation, invited
 from polls.views.receipt_cookies import kept_receipt
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
 
 
 class Viewer(NamedTuple):
@@ -87,7 +91,21 @@ def browser_id(request: HttpRequest) -> str | None:
     return cookies.read(request, voters.COOKIE, voters.COOKIE_SALT)
 
 
+def actor_of(user: "User") -> queries.Actor:
+    """Return a signed-in user as the data layer knows who changes a poll."""
+    return queries.Actor(user.pk, holds(user, MANAGE_POLL), user.get_username(), holds(user, VIEW_RESULTS))
+
+
 def may_manage(request: HttpRequest, poll: queries.PollRow) -> bool:
-    """Whether the viewer may manage this poll, as its owner and staff may."""
-    user = request.user
-    return user.is_staff or (user.pk is not None and user.pk == poll.owner_id)
+    """Whether the viewer may manage this poll, as its owner and staff with the permission may."""
+    return is_owner(request.user, poll.owner_id) or holds(request.user, MANAGE_POLL)
+
+
+def sees_all_results(request: HttpRequest) -> bool:
+    """Whether the viewer sees the results of every poll, also those that are hidden."""
+    return holds(request.user, VIEW_RESULTS)
+
+
+def may_see_choices(request: HttpRequest, poll: queries.PollRow) -> bool:
+    """Whether the viewer may see who chose what in this poll, provided that it is a named one."""
+    return is_owner(request.user, poll.owner_id) or holds(request.user, VIEW_CHOICES)

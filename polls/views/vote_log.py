@@ -1,4 +1,4 @@
-"""The vote log of a named poll, for its owner and staff."""
+"""The vote log of a named poll, for its owner and for staff who may see who chose what."""
 
 import json
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from polls import queries
 from polls.csv_export import csv_parts
 from polls.database import pool
 from polls.views.responses import streamed
-from polls.views.viewers import may_manage
+from polls.views.viewers import may_see_choices
 
 VOTES_A_READ = 5000
 
@@ -20,7 +20,7 @@ VOTES_A_READ = 5000
 @require_safe
 def votes_csv(request: HttpRequest, slug: str) -> HttpResponseBase:
     """Send who chose what and when, for spreadsheets, with a column for each choice."""
-    results = _managed(request, slug)
+    results = _readable(request, slug)
     if not results.poll.named:
         return _anonymous()
     return streamed(request, csv_parts(_rows(results)), "text/csv", f"{slug}-votes.csv")
@@ -30,7 +30,7 @@ def votes_csv(request: HttpRequest, slug: str) -> HttpResponseBase:
 @require_safe
 def votes_json(request: HttpRequest, slug: str) -> HttpResponseBase:
     """Send who chose what and when, for programs."""
-    results = _managed(request, slug)
+    results = _readable(request, slug)
     if not results.poll.named:
         return _anonymous()
     return streamed(request, _json_parts(results), "application/json", f"{slug}-votes.json")
@@ -81,16 +81,15 @@ def _reads(poll_id: int) -> Iterator[list[queries.VoteRow]]:
         after = votes[-1].id
 
 
-def _managed(request: HttpRequest, slug: str) -> queries.Results:
-    viewer_id = request.user.pk
-    if viewer_id is None:
+def _readable(request: HttpRequest, slug: str) -> queries.Results:
+    if request.user.pk is None:
         raise Http404
     try:
         with pool().connection(autocommit=True) as conn:
-            results = queries.get_results(conn, slug, viewer_id=viewer_id)
+            results = queries.get_results(conn, slug)
     except queries.PollNotFound:
         raise Http404 from None
-    if not may_manage(request, results.poll):
+    if not may_see_choices(request, results.poll):
         raise Http404
     return results
 

@@ -65,12 +65,12 @@ def test_draw_of_somebody_elses_poll_is_not_found(client, django_user_model, olg
     assert sql("SELECT id FROM polls_draw") == sql("SELECT id FROM polls_entries") == []
 
 
-def test_staff_may_draw(client, django_user_model, olga, closed_poll, sql):
+def test_staff_who_manage_polls_and_see_results_may_draw(staff_with, olga, closed_poll, sql):
     poll = closed_poll(owner=olga, results="owner")
-    client.force_login(django_user_model.objects.create_user("sam", is_staff=True))
+    client = staff_with("manage_poll", "view_results")
     response = client.post(f"/polls/{poll.slug}/draw/", {"option": poll.options[0], "number": 1})
     assert "5 people" in text_of(client.get(response["Location"]))
-    assert sql("SELECT drawn_by FROM polls_draw") == [("sam",)]
+    assert sql("SELECT drawn_by FROM polls_draw") == [("member-manage_poll-view_results",)]
 
 
 def test_draw_from_another_site_is_refused(olga, closed_poll, sql):

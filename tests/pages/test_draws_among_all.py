@@ -62,12 +62,6 @@ def test_form_counts_one_person(owner, users, closed_poll_for_all):
     assert said[:2] == ["Everybody who voted (1 person)", "Those who chose Option 1 (1 person)"]
 
 
-def test_form_tells_no_counts_to_staff_where_they_are_the_owners_alone(as_user, users, closed_poll_for_all):
-    poll = closed_poll_for_all(owner_id=users["owner"].pk, results="owner")
-    said = [said for _value, _checked, said in choices_on(text_of(as_user("staff").get(f"/polls/{poll.slug}/draw/")))]
-    assert said == ["Everybody who voted", *(f"Those who chose Option {number}" for number in (1, 2, 3))]
-
-
 def test_form_preselects_what_was_frozen_last(conn, owner, users, closed_poll_for_all):
     poll = closed_poll_for_all(owner_id=users["owner"].pk, draw_source="Lottery")
     for option_id, value in ((poll.options[1], str(poll.options[1])), (None, "all")):
