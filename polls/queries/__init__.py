@@ -45,6 +45,7 @@ from polls.queries.errors import (
     NotEntitled,
     OptionRepeated,
     OptionsAlike,
+    OtherVoterKey,
     PollFrozen,
     PollNotClosed,
     PollNotFound,
@@ -96,6 +97,7 @@ from polls.queries.sample_data import copy_votes, create_sample_poll
 from polls.queries.server import Backend, Limits, get_limits, list_backends
 from polls.queries.timeline import Timeline, get_timeline
 from polls.queries.vote_log import VoteRow, list_votes
+from polls.queries.voter_keys import list_polls_of_other_keys
 from polls.queries.votes import cast_vote, withdraw_vote
 
 __all__ = [
@@ -130,6 +132,7 @@ __all__ = [
     "OptionResult",
     "OptionRow",
     "OptionsAlike",
+    "OtherVoterKey",
     "OwnedPoll",
     "PollDetails",
     "PollFrozen",
@@ -187,6 +190,7 @@ __all__ = [
     "list_events",
     "list_own_polls",
     "list_polls",
+    "list_polls_of_other_keys",
     "list_voters_among",
     "list_votes",
     "make_invites",

@@ -26,6 +26,10 @@ class NotEntitled(VoteRefused):
     """The poll is for people with an account or an invitation, and this voter has none."""
 
 
+class OtherVoterKey(VoteRefused):
+    """Votes in this poll stand under another VOTER_KEY: the site cannot tell who has voted."""
+
+
 class NotChangeable(VoteRefused):
     """Votes in this poll are final."""
 

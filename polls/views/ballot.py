@@ -1,5 +1,8 @@
 """The ballot: showing it, and casting, changing and withdrawing a vote."""
 
+import logging
+from typing import TYPE_CHECKING
+
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.translation import gettext, ngettext
 from django.views.decorators.cache import never_cache
@@ -14,6 +17,11 @@ from polls.views.invite_cookies import remember_vote
 from polls.views.poll_texts import choice_rule, chosen_texts, when_visible
 from polls.views.responses import render_poll, see_other, too_many_requests
 from polls.views.viewers import Viewer, choices_are_secret, viewer_of
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
+logger = logging.getLogger("polls")
 
 
 @never_cache
@@ -39,6 +47,8 @@ def _vote(request: HttpRequest, slug: str, viewer: Viewer) -> HttpResponse:
     except (queries.PollNotOpen, queries.AlreadyVoted):
         return see_other("polls:poll", slug)
     except queries.VoteRefused as refusal:
+        if isinstance(refusal, queries.OtherVoterKey):
+            logger.error("No vote in /polls/%s/: its votes stand under another VOTER_KEY (see docs/keys.md)", slug)
         return _ballot_page(request, slug, viewer, form=form, refusal=refusal)
     response = see_other("polls:results", slug)
     if viewer.invitation:
@@ -48,18 +58,27 @@ def _vote(request: HttpRequest, slug: str, viewer: Viewer) -> HttpResponse:
 
 def _cast(slug: str, viewer: Viewer, choices: list[int]) -> None:
     with metrics.counted_vote(), pool().connection(autocommit=True) as conn:
-        if viewer.invitation and viewer.invite:
-            queries.cast_invited_vote(
-                conn,
-                slug,
-                viewer.invitation.invite_id,
-                viewer.invitation.token_hash,
-                viewer.invite.named,
-                viewer.invite.hidden,
-                choices,
-            )
-        else:
-            queries.cast_vote(conn, slug, choices, browser=viewer.browser, account=viewer.account)
+        try:
+            _send(conn, slug, viewer, choices)
+        except queries.OtherVoterKey:
+            # The first votes of a poll came at once, and another one claimed it; or the key of the site has changed.
+            _send(conn, slug, viewer, choices)
+
+
+def _send(conn: "Connection", slug: str, viewer: Viewer, choices: list[int]) -> None:
+    if viewer.invitation and viewer.invite:
+        queries.cast_invited_vote(
+            conn,
+            slug,
+            viewer.invitation.invite_id,
+            viewer.invitation.token_hash,
+            viewer.invite.named,
+            viewer.invite.hidden,
+            choices,
+            voters.key_id(),
+        )
+    else:
+        queries.cast_vote(conn, slug, choices, browser=viewer.browser, account=viewer.account, key_id=voters.key_id())
 
 
 @never_cache
@@ -135,6 +154,10 @@ def _what_to_correct(refusal: queries.VoteRefused, poll: queries.PollRow, number
         if poll.is_for_accounts:
             return gettext("You are not signed in any more. Sign in, and vote again.")
         return gettext("Your invitation is not valid any more. Ask for another.")
+    if isinstance(refusal, queries.OtherVoterKey):
+        return gettext(
+            "Your vote was not counted: this site cannot check who has voted in this poll. Please tell the organiser."
+        )
     if isinstance(refusal, queries.WrongChoiceCount):
         chosen = ngettext("%(number)d option was chosen.", "%(number)d options were chosen.", number)
         return f"{chosen % {'number': number}} {choice_rule(poll)}."

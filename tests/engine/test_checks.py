@@ -95,6 +95,6 @@ def test_a_wrong_setting_stops_commands_with_its_name():
 
 def test_every_check_has_an_id_of_its_own():
     text = (BASE_DIR / "polls" / "checks.py").read_text()
-    identifiers = [f"polls.{kind}00{number}" for kind, last in (("E", 3), ("W", 6)) for number in range(1, last + 1)]
+    identifiers = [f"polls.{kind}00{number}" for kind, last in (("E", 3), ("W", 9)) for number in range(1, last + 1)]
     assert {identifier: text.count(f'id="{identifier}"') for identifier in identifiers} == dict.fromkeys(identifiers, 1)
     assert {"minconn", "maxconn", "timeout", "max_use"} <= checks.POOL_OPTIONS

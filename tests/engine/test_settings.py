@@ -38,7 +38,7 @@ def test_example_holds_the_defaults():
 
 
 def test_secret_key_is_made_once_for_its_owner_only(tmp_path):
-    from pollsite.secret_key import read_or_create_secret_key
+    from pollsite.keys import read_or_create_secret_key
 
     path = tmp_path / "var" / "secret_key"
     key = read_or_create_secret_key(path)
@@ -52,7 +52,7 @@ def test_secret_key_that_cannot_be_kept_is_one_line(tmp_path):
     (tmp_path / "var").write_text("a file where the folder should be")
     code = f"""
 from pathlib import Path
-from pollsite.secret_key import read_or_create_secret_key
+from pollsite.keys import read_or_create_secret_key
 from django.core.exceptions import ImproperlyConfigured
 try:
     read_or_create_secret_key(Path({str(tmp_path / "var" / "secret_key")!r}))
