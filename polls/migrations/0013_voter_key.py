@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db import migrations, models
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
+from polls.migrations.sql import function
 from polls.voters import key_id
 
 CLAIM_POLLS_WITH_VOTES = """
@@ -48,6 +49,19 @@ class Migration(migrations.Migration):
             "ALTER TABLE polls_pollkey ADD CONSTRAINT polls_pollkey_poll"
             " FOREIGN KEY (poll_id) REFERENCES polls_poll (id) ON DELETE CASCADE",
             "ALTER TABLE polls_pollkey DROP CONSTRAINT polls_pollkey_poll",
+        ),
+        migrations.RunSQL(
+            [
+                function("polls_check_voter_key", "0013"),
+                # Once for each statement, and not at all where psql or a bulk load names no key.
+                """
+                CREATE TRIGGER polls_vote_check_voter_key AFTER INSERT ON polls_vote
+                    REFERENCING NEW TABLE AS written FOR EACH STATEMENT
+                    WHEN (coalesce(current_setting('polls.key_id', true), '') <> '')
+                    EXECUTE FUNCTION polls_check_voter_key();
+                """,
+            ],
+            "DROP FUNCTION polls_check_voter_key CASCADE",
         ),
         migrations.RunPython(claim_polls_with_votes, migrations.RunPython.noop),
     )

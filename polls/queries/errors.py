@@ -112,6 +112,7 @@ ERRORS: Mapping[str, type[Exception]] = {
     "polls_tally_option_of_poll": UnknownOption,
     "polls_vote_choices_distinct": OptionRepeated,
     "polls_vote_choice_count": WrongChoiceCount,
+    "polls_vote_voter_key": OtherVoterKey,
     "polls_invite_label": InviteExists,
     "polls_invite_token_hash_key": InviteExists,
     "polls_poll_frozen": PollFrozen,

@@ -6,29 +6,22 @@ from psycopg2.extensions import connection as Connection
 
 from polls.queries.errors import NotChangeable, NotEntitled, PollNotFound, translated_errors
 from polls.queries.fetch import fetch_one
-from polls.queries.votes import RECOGNIZED, raise_unless_cast
+from polls.queries.votes import UNDER_VOTER_KEY, raise_unless_cast
 
 CAST_INVITED_VOTE = f"""
 WITH poll AS (
-    SELECT id, changeable, CASE WHEN named THEN %(named_voter)s ELSE %(hidden_voter)s END AS voter,
-           {RECOGNIZED} AS recognized
-      FROM polls_poll LEFT JOIN polls_pollkey ON poll_id = id
-     WHERE slug = %(slug)s AND audience = 'invite' AND opens_at IS NOT NULL
+    SELECT id, changeable, CASE WHEN named THEN %(named_voter)s ELSE %(hidden_voter)s END AS voter
+      FROM polls_poll
+     WHERE slug = %(slug)s AND audience = 'invite' AND opens_at IS NOT NULL AND {UNDER_VOTER_KEY}
 ), invite AS (
     -- Waits for a revocation or a new link under way and then reads the row again; makes later ones wait.
     SELECT invite.id
       FROM poll JOIN polls_invite AS invite ON invite.poll_id = poll.id
      WHERE invite.id = %(invite_id)s AND token_hash = %(token_hash)s AND revoked_at IS NULL
        FOR SHARE OF invite
-), claim AS (
-    INSERT INTO polls_pollkey (poll_id, key_id)
-    SELECT poll.id, %(key_id)s::text FROM poll CROSS JOIN invite WHERE recognized IS NULL
-        ON CONFLICT (poll_id) DO NOTHING
-    RETURNING poll_id
 ), vote AS (
     INSERT INTO polls_vote AS vote (poll_id, voter, choices)
     SELECT poll.id, voter, %(choices)s::bigint[] FROM poll CROSS JOIN invite
-     WHERE recognized OR EXISTS (SELECT FROM claim)
         ON CONFLICT (poll_id, voter) DO UPDATE
            SET choices = excluded.choices, cast_at = clock_timestamp()
          WHERE (SELECT changeable FROM poll)
@@ -36,7 +29,6 @@ WITH poll AS (
 )
 SELECT EXISTS (SELECT FROM poll) AS found,
        EXISTS (SELECT FROM invite) AS entitled,
-       EXISTS (SELECT FROM poll WHERE recognized) OR EXISTS (SELECT FROM claim) AS recognized,
        EXISTS (SELECT FROM vote) AS cast
 """
 

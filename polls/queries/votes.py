@@ -4,19 +4,11 @@ from collections.abc import Sequence
 
 from psycopg2.extensions import connection as Connection
 
-from polls.queries.errors import (
-    AlreadyVoted,
-    NotChangeable,
-    NotEntitled,
-    OtherVoterKey,
-    PollNotFound,
-    translated_errors,
-)
+from polls.queries.errors import AlreadyVoted, NotChangeable, NotEntitled, PollNotFound, translated_errors
 from polls.queries.fetch import fetch_one
 
-# Whether VOTER_KEY is the one under which votes in the poll stand; NULL where there are none yet. Accounts and
-# invitations of named polls need no key.
-RECOGNIZED = """(%(key_id)s::text IS NULL OR named AND audience <> 'link' OR key_id = %(key_id)s::text)"""
+# Tells polls_check_voter_key the id of VOTER_KEY, for this statement; always true, also where key_id is NULL.
+UNDER_VOTER_KEY = "set_config('polls.key_id', %(key_id)s::text, true) IS NOT NULL"
 
 CAST_VOTE = f"""
 WITH poll AS (
@@ -24,20 +16,12 @@ WITH poll AS (
            CASE audience
                WHEN 'link' THEN CASE WHEN named THEN %(named_browser)s ELSE %(hidden_browser)s END
                WHEN 'account' THEN CASE WHEN named THEN %(named_account)s ELSE %(hidden_account)s END
-           END AS voter,
-           {RECOGNIZED} AS recognized
-      FROM polls_poll LEFT JOIN polls_pollkey ON poll_id = id
-     WHERE slug = %(slug)s AND opens_at IS NOT NULL
-), claim AS (
-    -- The first vote of a poll. Of several at once, one claims, and the others do not see yet under which key.
-    INSERT INTO polls_pollkey (poll_id, key_id)
-    SELECT id, %(key_id)s::text FROM poll WHERE voter IS NOT NULL AND recognized IS NULL
-        ON CONFLICT (poll_id) DO NOTHING
-    RETURNING poll_id
+           END AS voter
+      FROM polls_poll
+     WHERE slug = %(slug)s AND opens_at IS NOT NULL AND {UNDER_VOTER_KEY}
 ), vote AS (
     INSERT INTO polls_vote AS vote (poll_id, voter, choices)
-    SELECT id, voter, %(choices)s::bigint[] FROM poll
-     WHERE voter IS NOT NULL AND (recognized OR EXISTS (SELECT FROM claim))
+    SELECT id, voter, %(choices)s::bigint[] FROM poll WHERE voter IS NOT NULL
         ON CONFLICT (poll_id, voter) DO UPDATE
            SET choices = excluded.choices, cast_at = clock_timestamp()
          WHERE (SELECT changeable FROM poll)
@@ -45,7 +29,6 @@ WITH poll AS (
 )
 SELECT EXISTS (SELECT FROM poll) AS found,
        EXISTS (SELECT FROM poll WHERE voter IS NOT NULL) AS entitled,
-       EXISTS (SELECT FROM poll WHERE recognized) OR EXISTS (SELECT FROM claim) AS recognized,
        EXISTS (SELECT FROM vote) AS cast
 """
 
@@ -63,8 +46,8 @@ def cast_vote(
 
     When this returns, in autocommit, the vote counts. `browser` and `account` are the named and the hidden key of the
     voter as a browser and as an account; the poll's audience decides which of them votes. `key_id` is the id of the
-    VOTER_KEY that made these keys, and None compares none. Raises PollNotFound, or the VoteRefused that says why;
-    nothing is written then. Of the first votes of a poll, all but one may raise OtherVoterKey: send them once more.
+    VOTER_KEY that made these keys; with None, it is not compared with that of the poll's earlier votes. Raises
+    PollNotFound, or the VoteRefused that says why; nothing is written then.
     """
     named_browser, hidden_browser = browser or (None, None)
     named_account, hidden_account = account or (None, None)
@@ -83,14 +66,12 @@ def cast_vote(
     raise_unless_cast(slug, *row)
 
 
-def raise_unless_cast(slug: str, found: bool, entitled: bool, recognized: bool, cast: bool) -> None:
+def raise_unless_cast(slug: str, found: bool, entitled: bool, cast: bool) -> None:
     """Raise the error that the result of a statement means, where it cast no vote."""
     if not found:
         raise PollNotFound(slug)
     if not entitled:
         raise NotEntitled("This poll is for others")
-    if not recognized:
-        raise OtherVoterKey("Votes in this poll stand under another VOTER_KEY")
     if not cast:
         raise AlreadyVoted("This voter has voted in this poll")
 

@@ -1,7 +1,6 @@
 """The ballot: showing it, and casting, changing and withdrawing a vote."""
 
 import logging
-from typing import TYPE_CHECKING
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.translation import gettext, ngettext
@@ -17,9 +16,6 @@ from polls.views.invite_cookies import remember_vote
 from polls.views.poll_texts import choice_rule, chosen_texts, when_visible
 from polls.views.responses import render_poll, see_other, too_many_requests
 from polls.views.viewers import Viewer, choices_are_secret, viewer_of
-
-if TYPE_CHECKING:
-    from psycopg2.extensions import connection as Connection
 
 logger = logging.getLogger("polls")
 
@@ -57,28 +53,21 @@ def _vote(request: HttpRequest, slug: str, viewer: Viewer) -> HttpResponse:
 
 
 def _cast(slug: str, viewer: Viewer, choices: list[int]) -> None:
+    key_id = voters.key_id()
     with metrics.counted_vote(), pool().connection(autocommit=True) as conn:
-        try:
-            _send(conn, slug, viewer, choices)
-        except queries.OtherVoterKey:
-            # The first votes of a poll came at once, and another one claimed it; or the key of the site has changed.
-            _send(conn, slug, viewer, choices)
-
-
-def _send(conn: "Connection", slug: str, viewer: Viewer, choices: list[int]) -> None:
-    if viewer.invitation and viewer.invite:
-        queries.cast_invited_vote(
-            conn,
-            slug,
-            viewer.invitation.invite_id,
-            viewer.invitation.token_hash,
-            viewer.invite.named,
-            viewer.invite.hidden,
-            choices,
-            voters.key_id(),
-        )
-    else:
-        queries.cast_vote(conn, slug, choices, browser=viewer.browser, account=viewer.account, key_id=voters.key_id())
+        if viewer.invitation and viewer.invite:
+            queries.cast_invited_vote(
+                conn,
+                slug,
+                viewer.invitation.invite_id,
+                viewer.invitation.token_hash,
+                viewer.invite.named,
+                viewer.invite.hidden,
+                choices,
+                key_id,
+            )
+        else:
+            queries.cast_vote(conn, slug, choices, browser=viewer.browser, account=viewer.account, key_id=key_id)
 
 
 @never_cache
