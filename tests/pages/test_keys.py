@@ -211,6 +211,17 @@ def test_new_poll_goes_on_where_an_old_one_has_lost_its_key(make_voter, settings
     assert CANNOT_CHECK in text_of(other.post(f"/polls/{new.poll.slug}/", {"choices": new.poll.options[0]}))
 
 
+def test_named_polls_for_accounts_take_new_voters_under_any_key(make_voter, django_user_model, settings, sql):
+    voter = make_voter("account", named=True)
+    voter.vote(0)
+    settings.VOTER_KEY = "another key"
+    other = Client()
+    other.force_login(django_user_model.objects.create_user("another"))
+    voter._replace(client=other).vote(1)
+    voter.vote(1)
+    assert votes(sql) == 2
+
+
 def test_vote_that_is_refused_claims_no_poll(make_voter, sql):
     voter = make_voter("link", max_choices=1)
     voter.client.post(f"/polls/{voter.poll.slug}/", {"choices": voter.poll.options[:2]})
