@@ -13,9 +13,12 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
-from polls import queries
+from polls import queries, voters
 from polls.database import connect, database
 from polls.pool import ConnectionPool
+
+# As Django asks of SECRET_KEY (security.W009).
+MIN_KEY_LENGTH, MIN_KEY_CHARACTERS = 50, 5
 
 POOL_OPTIONS = frozenset(
     name
@@ -25,11 +28,13 @@ POOL_OPTIONS = frozenset(
 
 
 def register_checks() -> None:
-    """Register the checks; called when the app is ready. Only `check_budget` connects to the database."""
+    """Register the checks; called when the app is ready. Only those of Tags.database connect to the database."""
     for check in (check_pool, check_threads, check_database_options, check_driver, check_metrics_allowed):
         register(check)
-    register(Tags.database)(check_budget)
-    register(check_client_address, deploy=True)
+    for check in (check_budget, check_poll_keys):
+        register(Tags.database)(check)
+    for check in (check_client_address, check_voter_key):
+        register(check, deploy=True)
 
 
 def check_pool(**kwargs: Any) -> list[CheckMessage]:
@@ -128,6 +133,29 @@ def check_client_address(**kwargs: Any) -> list[CheckMessage]:
     ]
 
 
+def check_voter_key(**kwargs: Any) -> list[CheckMessage]:
+    """polls.W007 and W008: VOTER_KEY stays when SECRET_KEY changes, and cannot be guessed. With --deploy only."""
+    if settings.VOTER_KEY_BORROWED:
+        key = "the last of SECRET_KEY_FALLBACKS" if settings.SECRET_KEY_FALLBACKS else "SECRET_KEY"
+        return [
+            Warning(
+                f"VOTER_KEY is not set, and {key} serves as VOTER_KEY: changing it stops the voting in open polls.",
+                hint=f"Set VOTER_KEY to what {key} is now, on every host, and never change it while a poll is open.",
+                id="polls.W007",
+            )
+        ]
+    if len(settings.VOTER_KEY) >= MIN_KEY_LENGTH and len(set(settings.VOTER_KEY)) >= MIN_KEY_CHARACTERS:
+        return []
+    return [
+        Warning(
+            f"VOTER_KEY has fewer than {MIN_KEY_LENGTH} characters, or fewer than {MIN_KEY_CHARACTERS} different ones: "
+            "who guesses it can tell from the database who cast a vote.",
+            hint="When no poll is open, set another: python3 -c 'import secrets; print(secrets.token_urlsafe(50))'",
+            id="polls.W008",
+        )
+    ]
+
+
 def _is_network(text: str) -> bool:
     try:
         ip_network(text)
@@ -156,3 +184,25 @@ def check_budget(databases: Sequence[str] | None = None, **kwargs: Any) -> list[
             id="polls.W005",
         )
     ]
+
+
+def check_poll_keys(databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """polls.W009: VOTER_KEY is the one under which the votes of open polls stand. With --database default only."""
+    if "default" not in (databases or ()):
+        return []
+    with closing(connect("check")) as conn:
+        slugs = queries.list_polls_of_other_keys(conn, voters.key_id())
+    if not slugs:
+        return []
+    return [
+        Warning(
+            f"VOTER_KEY has changed: the site cannot tell who has voted, and counts no vote, in {_shortened(slugs)}.",
+            hint="Set VOTER_KEY, or var/voter_key, to what it was. See docs/keys.md.",
+            id="polls.W009",
+        )
+    ]
+
+
+def _shortened(slugs: Sequence[str]) -> str:
+    shown, rest = slugs[:3], len(slugs) - 3
+    return ", ".join(shown) + (f" and {rest} more" if rest > 0 else "")

@@ -100,6 +100,22 @@ class Poll(models.Model):
         return reverse("polls:poll", args=[self.slug])
 
 
+class PollKey(models.Model):
+    """The VOTER_KEY under which votes in a poll stand, from the first one on: an id of it, and not the key.
+
+    With another key the voters would be new ones, so the site counts no further vote. The row is not part of the poll,
+    whose changes are its history.
+    """
+
+    poll = models.OneToOneField(
+        Poll, primary_key=True, on_delete=models.DO_NOTHING, db_constraint=False, related_name="+"
+    )
+    key_id = models.CharField(max_length=16)
+
+    def __str__(self) -> str:
+        return self.key_id
+
+
 class Option(models.Model):
     """An option of a poll, frozen from the poll's first vote on."""
 

@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Sequence
 from typing import TypeVar
 
+from django.conf import settings
 from django.utils.crypto import salted_hmac
 
 from polls import receipts
@@ -24,10 +25,19 @@ def new_browser_id() -> str:
 def hidden_key(slug: str, person: str) -> str:
     """Return the hidden key of a person in the poll at `slug`: 64 hexadecimal digits.
 
-    A keyed hash per poll: the table of votes alone cannot tell who a person is, nor that two votes in two polls are
-    the same person's. Persons are browser:<id>, user:<pk> and invite:<id>.
+    A keyed hash: VOTER_KEY and the slug give each poll a key of its own. The database holds neither of these keys, so
+    the table of votes alone cannot tell who a person is, nor that two votes in two polls are the same person's. Persons
+    are browser:<id>, user:<pk> and invite:<id>. This formula never changes, or the voters of open polls could vote
+    again.
     """
-    return salted_hmac(f"polls.voter/{slug}", person, algorithm="sha256").hexdigest()
+    secret = settings.VOTER_KEY
+    return salted_hmac(f"polls.voter/{slug}", person, secret=secret, algorithm="sha256").hexdigest()
+
+
+def key_id(voter_key: str | None = None) -> str:
+    """Return an id of VOTER_KEY, or of another key: 16 hexadecimal digits that tell keys apart and give none away."""
+    secret = settings.VOTER_KEY if voter_key is None else voter_key
+    return salted_hmac("polls.voter_key", "id", secret=secret, algorithm="sha256").hexdigest()[:16]
 
 
 def make_keys(slug: str, person: str, browser_id: str | None = None) -> VoterKeys:

@@ -10,8 +10,8 @@ from typing import Any
 
 import environ
 
+from pollsite.keys import find_keys
 from pollsite.postgres.url import database_settings
-from pollsite.secret_key import read_or_create_secret_key
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -19,7 +19,14 @@ env = environ.Env()
 env.read_env(BASE_DIR / ".env")
 
 DEBUG = env.bool("DEBUG", default=False)
-SECRET_KEY = env.str("SECRET_KEY", default="") or read_or_create_secret_key(BASE_DIR / "var" / "secret_key")
+SECRET_KEY_FALLBACKS = [key.strip() for key in env.list("SECRET_KEY_FALLBACKS", default=[]) if key.strip()]
+# VOTER_KEY_BORROWED: SECRET_KEY, or the oldest of its fallbacks, serves as VOTER_KEY. polls.checks warns of it.
+SECRET_KEY, VOTER_KEY, VOTER_KEY_BORROWED = find_keys(
+    BASE_DIR / "var",
+    secret=env.str("SECRET_KEY", default=""),
+    fallbacks=SECRET_KEY_FALLBACKS,
+    voter=env.str("VOTER_KEY", default=""),
+)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 

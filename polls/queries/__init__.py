@@ -49,6 +49,7 @@ from polls.queries.errors import (
     NotProven,
     OptionRepeated,
     OptionsAlike,
+    OtherVoterKey,
     PollFrozen,
     PollLocked,
     PollNotClosed,
@@ -103,6 +104,7 @@ from polls.queries.sample_data import copy_votes, create_sample_poll
 from polls.queries.server import Backend, Limits, get_limits, list_backends
 from polls.queries.timeline import Timeline, get_timeline
 from polls.queries.vote_log import VoteRow, list_votes
+from polls.queries.voter_keys import list_polls_of_other_keys
 from polls.queries.votes import NO_VOTE, OwnVote, VoterKeys, cast_vote, withdraw_vote
 
 __all__ = [
@@ -142,6 +144,7 @@ __all__ = [
     "OptionResult",
     "OptionRow",
     "OptionsAlike",
+    "OtherVoterKey",
     "OwnVote",
     "OwnedPoll",
     "PollDetails",
@@ -205,6 +208,7 @@ __all__ = [
     "list_events",
     "list_own_polls",
     "list_polls",
+    "list_polls_of_other_keys",
     "list_voters_among",
     "list_votes",
     "make_invites",

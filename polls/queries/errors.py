@@ -26,6 +26,10 @@ class NotEntitled(VoteRefused):
     """The poll is for people with an account or an invitation, and this voter has none."""
 
 
+class OtherVoterKey(VoteRefused):
+    """Votes in this poll stand under another VOTER_KEY: the site cannot tell who has voted."""
+
+
 class NotChangeable(VoteRefused):
     """Votes in this poll are final."""
 
@@ -130,6 +134,7 @@ ERRORS: Mapping[str, type[Exception]] = {
     "polls_tally_option_of_poll": UnknownOption,
     "polls_vote_choices_distinct": OptionRepeated,
     "polls_vote_choice_count": WrongChoiceCount,
+    "polls_vote_voter_key": OtherVoterKey,
     "polls_invite_label": InviteExists,
     "polls_invite_token_hash_key": InviteExists,
     "polls_poll_frozen": PollFrozen,

@@ -6,13 +6,13 @@ from psycopg2.extensions import connection as Connection
 
 from polls.queries.errors import NotEntitled, translated_errors
 from polls.queries.fetch import fetch_one
-from polls.queries.votes import PROVEN, VoterKeys, raise_unless_cast, raise_unless_withdrawn
+from polls.queries.votes import PROVEN, UNDER_VOTER_KEY, VoterKeys, raise_unless_cast, raise_unless_withdrawn
 
 CAST_INVITED_VOTE = f"""
 WITH poll AS (
     SELECT id, audience, named, changeable, CASE WHEN named THEN %(named_voter)s ELSE %(hidden_voter)s END AS voter
       FROM polls_poll
-     WHERE slug = %(slug)s AND audience = 'invite' AND opens_at IS NOT NULL
+     WHERE slug = %(slug)s AND audience = 'invite' AND opens_at IS NOT NULL AND {UNDER_VOTER_KEY}
 ), invite AS (
     -- Waits for a revocation or a new link under way and then reads the row again; makes later ones wait.
     SELECT invite.id
@@ -44,6 +44,7 @@ def cast_invited_vote(
     choices: Sequence[int],
     *,
     ballot: str | None = None,
+    key_id: str | None = None,
 ) -> None:
     """Cast a vote with an invitation, or change it where the poll allows that and the voter holds its receipt: one
     statement, one round trip.
@@ -62,6 +63,7 @@ def cast_invited_vote(
             hidden_voter=voter.hidden,
             seal=voter.seal,
             seals=[voter.seal] if voter.seal else [],
+            key_id=key_id,
             choices=list(choices),
             ballot=ballot,
         )

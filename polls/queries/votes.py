@@ -54,7 +54,8 @@ class OwnVote(NamedTuple):
 
 
 NO_VOTE: Final = OwnVote(False, False, None, None)
-
+# Tells polls_check_voter_key the id of VOTER_KEY, for this statement; always true, also where key_id is NULL.
+UNDER_VOTER_KEY = "set_config('polls.key_id', %(key_id)s::text, true) IS NOT NULL"
 
 CAST_VOTE = f"""
 WITH poll AS (
@@ -65,7 +66,7 @@ WITH poll AS (
            END AS voter,
            CASE audience WHEN 'link' THEN %(browser_seal)s::bytea ELSE %(account_seal)s::bytea END AS seal
       FROM polls_poll
-     WHERE slug = %(slug)s AND opens_at IS NOT NULL
+     WHERE slug = %(slug)s AND opens_at IS NOT NULL AND {UNDER_VOTER_KEY}
 ), vote AS (
     INSERT INTO polls_vote AS vote (poll_id, voter, choices, seal, ballot)
     SELECT id, voter, %(choices)s::bigint[], coalesce(seal, polls_random_bytes()), decode(%(ballot)s, 'hex')
@@ -91,13 +92,16 @@ def cast_vote(
     browser: VoterKeys | None = None,
     account: VoterKeys | None = None,
     ballot: str | None = None,
+    key_id: str | None = None,
 ) -> None:
     """Cast a vote, or change it where the poll allows that and the voter holds its receipt: one statement, one round
     trip.
 
     When this returns, in autocommit, the vote counts. `browser` and `account` are the voter as a browser and as an
     account; the poll's audience decides which of them votes. `ballot` is the content hash of the poll as the voter saw
-    it, None where no ballot was shown. Raises PollNotFound, or the VoteRefused that says why; nothing is written then.
+    it, None where no ballot was shown. `key_id` is the id of the VOTER_KEY that made the keys; with None, it is not
+    compared with that of the poll's earlier votes. Raises PollNotFound, or the VoteRefused that says why; nothing is
+    written then.
     """
     named_browser, hidden_browser, browser_seal = browser or (None, None, None)
     named_account, hidden_account, account_seal = account or (None, None, None)
@@ -113,6 +117,7 @@ def cast_vote(
             hidden_account=hidden_account,
             account_seal=account_seal,
             seals=[seal for seal in (browser_seal, account_seal) if seal],
+            key_id=key_id,
             choices=list(choices),
             ballot=ballot,
         )

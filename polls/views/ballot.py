@@ -1,5 +1,7 @@
 """The ballot: showing it, and casting, changing and withdrawing a vote."""
 
+import logging
+
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.translation import gettext, ngettext
 from django.views.decorators.cache import never_cache
@@ -15,6 +17,8 @@ from polls.views.invite_cookies import accept_invitation, offered_invitation
 from polls.views.poll_texts import choice_rule, chosen_texts, when_visible
 from polls.views.responses import render_poll, see_other, too_many_requests
 from polls.views.viewers import Viewer, viewer_of
+
+logger = logging.getLogger("polls")
 
 
 @never_cache
@@ -51,6 +55,8 @@ def _vote(request: HttpRequest, slug: str, viewer: Viewer) -> HttpResponse:
     except (queries.PollNotOpen, queries.AlreadyVoted, queries.NotProven):
         return see_other("polls:poll", slug)
     except queries.VoteRefused as refusal:
+        if isinstance(refusal, queries.OtherVoterKey):
+            logger.error("No vote in /polls/%s/: its votes stand under another VOTER_KEY (see docs/keys.md)", slug)
         return _ballot_page(request, slug, viewer, form=form, refusal=refusal)
     response = see_other("polls:results", slug)
     if new_browser:
@@ -59,14 +65,18 @@ def _vote(request: HttpRequest, slug: str, viewer: Viewer) -> HttpResponse:
 
 
 def _cast(slug: str, viewer: Viewer, choices: list[int], ballot: str | None) -> None:
+    key_id = voters.key_id()
     with metrics.counted_vote(), pool().connection(autocommit=True) as conn:
         if viewer.receipt:
             seal = seal_of(viewer.receipt.code)
             queries.change_sealed_vote(conn, slug, viewer.receipt.vote_id, seal, choices, ballot=ballot)
         elif viewer.invitation and viewer.invite:
-            queries.cast_invited_vote(conn, slug, *viewer.invitation, viewer.invite, choices, ballot=ballot)
+            queries.cast_invited_vote(
+                conn, slug, *viewer.invitation, viewer.invite, choices, ballot=ballot, key_id=key_id
+            )
         else:
-            queries.cast_vote(conn, slug, choices, browser=viewer.browser, account=viewer.account, ballot=ballot)
+            people = {"browser": viewer.browser, "account": viewer.account}
+            queries.cast_vote(conn, slug, choices, **people, ballot=ballot, key_id=key_id)
 
 
 @never_cache
@@ -150,6 +160,10 @@ def _what_to_correct(refusal: queries.VoteRefused, poll: queries.PollRow, number
         if poll.is_for_accounts:
             return gettext("You are not signed in any more. Sign in, and vote again.")
         return gettext("Your invitation is not valid any more. Ask for another.")
+    if isinstance(refusal, queries.OtherVoterKey):
+        return gettext(
+            "Your vote was not counted: this site cannot check who has voted in this poll. Please tell the organiser."
+        )
     if isinstance(refusal, queries.WrongChoiceCount):
         chosen = ngettext("%(number)d option was chosen.", "%(number)d options were chosen.", number)
         return f"{chosen % {'number': number}} {choice_rule(poll)}."

@@ -1,8 +1,13 @@
-"""Signed cookies, which a browser stores and cannot change."""
+"""Signed cookies, which a browser stores and cannot change.
+
+They are signed with VOTER_KEY, because they say who a voter is: with SECRET_KEY, changing it would make every browser a
+new voter, and its fallbacks would have to be kept for as long as any poll is open.
+"""
 
 from typing import Final
 
 from django.conf import settings
+from django.core.signing import BadSignature, TimestampSigner
 from django.http import HttpRequest, HttpResponse
 
 SECONDS: Final = 400 * 24 * 3600  # the longest that browsers keep one
@@ -10,21 +15,28 @@ SECONDS: Final = 400 * 24 * 3600  # the longest that browsers keep one
 
 def read(request: HttpRequest, name: str, salt: str) -> str | None:
     """Return the value of a cookie, None where there is none, or it is too old, or its signature is wrong."""
-    value: str | None = request.get_signed_cookie(name, default=None, salt=salt, max_age=SECONDS)
-    return value
+    try:
+        return _signer(name, salt).unsign(request.COOKIES[name], max_age=SECONDS)
+    except (KeyError, BadSignature):
+        return None
 
 
 def write(
     response: HttpResponse, name: str, value: str, salt: str, path: str = "/", seconds: int | None = SECONDS
 ) -> None:
     """Set a cookie, for pages under `path` only and hidden from scripts. With None it ends with the browser."""
-    response.set_signed_cookie(
+    response.set_cookie(
         name,
-        value,
-        salt=salt,
+        _signer(name, salt).sign(value),
         max_age=seconds,
         path=path,
         secure=settings.SESSION_COOKIE_SECURE,
         httponly=True,
         samesite="Lax",
     )
+
+
+def _signer(name: str, salt: str) -> TimestampSigner:
+    """Return what Django signs cookies with, but for the key: cookies from before there was a VOTER_KEY stay good."""
+    key = b"django.http.cookies" + settings.VOTER_KEY.encode()
+    return TimestampSigner(key=key, salt=name + salt, fallback_keys=[])

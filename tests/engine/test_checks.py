@@ -4,7 +4,7 @@ import pytest
 from django.core.checks import run_checks
 from django.db import connection
 
-from polls import checks
+from polls import checks, voters
 from tests.support.commands import try_manage
 from tests.support.paths import BASE_DIR
 from tests.support.site import database_url
@@ -87,6 +87,34 @@ def test_visitors_behind_a_proxy_that_are_not_told_apart(settings):
     assert "polls.W006" not in found(include_deployment_checks=True)
 
 
+def test_key_of_voters_that_can_be_guessed(settings):
+    settings.VOTER_KEY_BORROWED = False
+    for weak in ("short", "a" * 60):
+        settings.VOTER_KEY = weak
+        assert "who guesses it" in found(include_deployment_checks=True)["polls.W008"].msg
+    settings.VOTER_KEY = "long enough, and with more than five different characters"
+    assert "polls.W008" not in found(include_deployment_checks=True)
+
+
+def test_open_polls_whose_votes_stand_under_another_key_are_named(make_poll, sql):
+    polls = [make_poll(), make_poll(opens_in="1 hour"), make_poll(named=True), make_poll(audience="invite")]
+    untouched = [
+        make_poll(closes_in="-1 minute"),
+        make_poll(archived_at="2026-01-01"),
+        make_poll(opens_in=None),
+        make_poll(audience="account", named=True),  # stored under the account itself
+    ]
+    for poll in (*polls, *untouched):
+        sql("INSERT INTO polls_pollkey VALUES (%s, 'another')", poll.id)
+    sql("INSERT INTO polls_pollkey VALUES (%s, %s)", make_poll().id, voters.key_id())
+    said = found(databases=["default"])["polls.W009"]
+    assert said.msg.endswith(f"in {polls[0].slug}, {polls[1].slug}, {polls[2].slug} and 1 more.")
+    assert "docs/keys.md" in said.hint
+    assert found() == {}
+    sql("DELETE FROM polls_pollkey WHERE key_id = 'another'")
+    assert found(databases=["default"]) == {}
+
+
 def test_a_wrong_setting_stops_commands_with_its_name():
     done = check(POOL_MINCONN="9")
     assert done.returncode == 1
@@ -95,6 +123,6 @@ def test_a_wrong_setting_stops_commands_with_its_name():
 
 def test_every_check_has_an_id_of_its_own():
     text = (BASE_DIR / "polls" / "checks.py").read_text()
-    identifiers = [f"polls.{kind}00{number}" for kind, last in (("E", 3), ("W", 6)) for number in range(1, last + 1)]
+    identifiers = [f"polls.{kind}00{number}" for kind, last in (("E", 3), ("W", 9)) for number in range(1, last + 1)]
     assert {identifier: text.count(f'id="{identifier}"') for identifier in identifiers} == dict.fromkeys(identifiers, 1)
     assert {"minconn", "maxconn", "timeout", "max_use"} <= checks.POOL_OPTIONS

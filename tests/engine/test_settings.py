@@ -1,4 +1,4 @@
-"""Settings: .env.example and README name all of them, with their defaults; and the secret key."""
+"""Settings: .env.example and README name all of them, with their defaults."""
 
 import re
 
@@ -31,34 +31,7 @@ def test_example_holds_the_defaults():
     show = (
         "import json; from django.conf import settings as s\n"
         "print(json.dumps([str(s.DATABASES), s.ALLOWED_HOSTS, s.CSRF_TRUSTED_ORIGINS, s.SECURE_SSL_REDIRECT, s.DEBUG, "
-        "s.TIME_ZONE, s.POLLS_POOL], sort_keys=True, default=str))"
+        "s.TIME_ZONE, s.POLLS_POOL, s.SECRET_KEY, s.SECRET_KEY_FALLBACKS, s.VOTER_KEY], sort_keys=True, default=str))"
     )
     unset = dict.fromkeys(example(), None)
     assert run_python(show, **example()).stdout == run_python(show, unset=unset).stdout != ""
-
-
-def test_secret_key_is_made_once_for_its_owner_only(tmp_path):
-    from pollsite.secret_key import read_or_create_secret_key
-
-    path = tmp_path / "var" / "secret_key"
-    key = read_or_create_secret_key(path)
-    assert len(key) >= 50
-    assert read_or_create_secret_key(path) == key
-    assert path.stat().st_mode & 0o777 == 0o600
-    assert [file.name for file in path.parent.iterdir()] == ["secret_key"]
-
-
-def test_secret_key_that_cannot_be_kept_is_one_line(tmp_path):
-    (tmp_path / "var").write_text("a file where the folder should be")
-    code = f"""
-from pathlib import Path
-from pollsite.secret_key import read_or_create_secret_key
-from django.core.exceptions import ImproperlyConfigured
-try:
-    read_or_create_secret_key(Path({str(tmp_path / "var" / "secret_key")!r}))
-except ImproperlyConfigured as error:
-    print(error)
-"""
-    said = run_python(code).stdout
-    assert said.startswith("Set SECRET_KEY: a generated key cannot be stored in")
-    assert said.count("\n") == 1
