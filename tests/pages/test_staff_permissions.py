@@ -28,7 +28,7 @@ COUNTS = Page(("view_results",), refusal=403)
 CHOICES = Page(("view_choices",))
 
 # Every address below that of a poll is in one of the two: a new one fails until it is.
-PUBLIC = {"poll", "withdraw", "results", "wall", "embed", "qr_code", "draw_list", "draw"}
+PUBLIC = {"poll", "withdraw", "receipt", "invitation", "results", "wall", "embed", "qr_code", "draw_list", "draw"}
 GUARDED = {
     "results_json": COUNTS,
     "results_csv": COUNTS,
