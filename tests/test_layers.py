@@ -17,7 +17,16 @@ LAYERS: list[tuple[str, set[str]]] = [
         "domain",
         {
             *("audit", "charts", "csv_export", "draws", "event_texts", "invite_tokens", "migrations", "models"),
-            *("percentages", "permissions", "qr_codes", "rate_limits", "sample_data", "slugs", "templatetags"),
+            *(
+                "percentages",
+                "permissions",
+                "qr_codes",
+                "receipts",
+                "rate_limits",
+                "sample_data",
+                "slugs",
+                "templatetags",
+            ),
             "voters",
         },
     ),
