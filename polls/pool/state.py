@@ -32,6 +32,7 @@ from psycopg2.pool import PoolError
 
 from .borrower import Borrower
 from .errors import PoolClosed, TooManyRequests, is_permanent
+from .lock import Lock
 from .options import NEVER_NS, Options, to_ns
 from .slot import CHECKING, CLOSING, CONNECTING, CUT, GONE, HANGUP, HELD, KEYED, READY, RETURNING, Slot
 from .stats import BITS, ConnectFailure, Counters
@@ -76,7 +77,7 @@ class State:
 
     def begin(self) -> None:
         """Start empty: at first, and in a forked child."""
-        self.lock = threading.RLock()
+        self.lock = Lock()
         self.slots: set[Slot] = set()
         self.idle: list[tuple[Any, Slot]] = []  # the last one was used last
         self.lent: dict[int, Slot] = {}  # by id(connection)

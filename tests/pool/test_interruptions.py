@@ -11,23 +11,26 @@ import pytest
 
 import polls.pool
 from polls.pool import worker
+from polls.pool.lock import Lock
 from tests.support.pool import Bolt, select, use_all
 from tests.support.servers import in_thread, wait_until
 
 POOL_FOLDER = str(Path(polls.pool.__file__).parent)
+TAKING = getattr(Lock.__enter__, "__code__", None)  # a function of Python where Python needs one
 
 
 def interrupt_at(nth, action):
     """Call `action`, and raise Bolt at the nth line of the pool's code that it reaches. Return whether it reached one.
 
     Python raises asynchronous exceptions after a call or a jump back, so never between the body of a `with` and its
-    __exit__; a tracer could, when it comes to the line of the `with` for the second time.
+    __exit__; a tracer could, when it comes to the line of the `with` for the second time. The same is true of the lines
+    with which a lock is taken.
     """
     count, entered = 0, set()
 
     def trace(frame, event, arg):
         nonlocal count
-        if not frame.f_code.co_filename.startswith(POOL_FOLDER):
+        if not frame.f_code.co_filename.startswith(POOL_FOLDER) or frame.f_code is TAKING:
             return None
         if event == "return":
             entered.difference_update({place for place in entered if place[0] == id(frame)})
