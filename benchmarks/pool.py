@@ -273,10 +273,54 @@ def burst(server: Server, count: int) -> Iterator[Row]:
     )
 
 
+def many_idle(number: int, count: int) -> Iterator[Row]:
+    """Measure what `number` idle connections cost, beside a pool with four."""
+    server = Server(max_connections=number + 20)
+    server.start()
+    few, many = ConnectionPool(4, 4, server.dsn()), ConnectionPool(number, number, server.dsn())
+    try:
+        few.open(wait=True)
+        many.open(wait=True, timeout=120)
+        while len(many._workers.members) > 1:  # those that have connected rest for a while, and end
+            time.sleep(0.1)
+        by_hand, in_block, looks = (
+            rounds(
+                {
+                    "few": per_call(call(few), calls, time.thread_time_ns),
+                    "many": per_call(call(many), calls, time.thread_time_ns),
+                },
+                count,
+            )
+            for call, calls in ((borrow_and_return, 20_000), (block, 20_000), (maintain, 100))
+        )
+        more = ratio(by_hand, "many", "few"), ratio(in_block, "many", "few")
+        figures = ", ".join(microseconds(results["many"]) for results in (by_hand, in_block, looks))
+        look = microseconds(looks["few"])
+        yield Row(
+            f"{number} idle instead of 4: getconn + putconn, with pool.connection(), a look of the keeper, CPU",
+            {OURS: f"{figures} (with 4: {look})"},
+            f"a checkout ≤ 1.05 × that with 4: {more[0]:.2f}, {more[1]:.2f}",
+            max(more) <= 1.05,
+        )
+    finally:
+        few.close()
+        many.close()
+        server.remove()
+
+
+def borrow_and_return(pool: ConnectionPool) -> Callable[[], None]:
+    return lambda: pool.putconn(pool.getconn())
+
+
+def maintain(pool: ConnectionPool) -> Callable[[], None]:
+    return pool._keeper.maintain
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=9, help="paired rounds of each measurement (default: 9)")
     parser.add_argument("--seconds", type=float, default=3.0, help="length of a contest of 16 threads (default: 3)")
+    parser.add_argument("--idle", type=int, default=0, help="measure this many idle connections too (default: 0)")
     options = parser.parse_args()
     logging.disable()  # every pool logs warnings about the restarts
     server = Server()
@@ -294,6 +338,7 @@ def main() -> None:
             restart_while_idle(server, few),
             restart_while_busy(server, few),
             burst(server, few),
+            many_idle(options.idle, options.rounds) if options.idle else (),
         ):
             for row in rows:
                 figures = " | ".join(row.figures.get(name, "–") for name in columns)

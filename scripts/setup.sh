@@ -1,6 +1,7 @@
 #!/bin/sh
 # The other scripts source this file. It changes to the root of the checkout, and make_venv installs requirements files
-# into .venv. It needs sh and Python, and says in one line what is missing.
+# into .venv. It needs sh and Python, and says in one line what is missing. PYTHON may name the Python that makes a
+# virtual environment; one that is there already stays.
 # shellcheck shell=sh
 
 unset PYTHONPATH PYTHONHOME
@@ -17,12 +18,17 @@ setting() {
     echo "${value:-$2}"
 }
 
-# find_python: set $python to a Python that is new enough.
+# find_python: set $python to the Python that PYTHON names, or else to one that is new enough.
 find_python() {
-    for python in python3 python3.14 python3.13 python3.12 python3.11 python3.10; do
+    if [ -n "${PYTHON:-}" ]; then
+        set -- "$PYTHON"
+    else
+        set -- python3 python3.14 python3.13 python3.12 python3.11 python3.10
+    fi
+    for python; do
         "$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && return
     done
-    fail "Python 3.10 or newer is needed, and python3 is $(python3 -V 2>/dev/null || echo missing):" \
+    fail "Python 3.10 or newer is needed, and $1 is $("$1" -V 2>/dev/null || echo missing):" \
         "install one (Debian and Ubuntu: apt-get install python3 python3-venv)."
 }
 
@@ -31,7 +37,7 @@ find_python_with_venv() {
     find_python
     "$python" -c 'import ensurepip, venv' 2>/dev/null ||
         fail "This Python cannot make a virtual environment:" \
-            "install $python-venv (Debian and Ubuntu: apt-get install $python-venv)."
+            "install ${python##*/}-venv (Debian and Ubuntu: apt-get install ${python##*/}-venv)."
 }
 
 # ready FILE...: succeed if .venv holds what these requirements files name. The import fails if the Python behind .venv

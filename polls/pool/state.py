@@ -7,6 +7,9 @@ than one caller, and `lent.pop()` takes it back from one caller, once. A checkou
 An exception may interrupt any line of any thread. `maintain` finds what was interrupted: a task by its deadline or the
 stack of its thread, a connection that was dropped by its weak reference, and one that is neither idle nor lent by that.
 
+The body of `with self.lock` has no loop: it calls another function for that. Since Python 3.13, an exception that
+strikes a loop as it begins again may pass the handlers around it, and so the end of a `with` (gh-130279).
+
 The lock is reentrant, so that a signal handler, a destructor or a callback that calls the pool while its own thread is
 inside never waits for itself. `is_inside` tells it so; it then puts its work off into `deferred`, for the keeper.
 """
@@ -29,6 +32,7 @@ from psycopg2.pool import PoolError
 
 from .borrower import Borrower
 from .errors import PoolClosed, TooManyRequests, is_permanent
+from .lock import Lock
 from .options import NEVER_NS, Options, to_ns
 from .slot import CHECKING, CLOSING, CONNECTING, CUT, GONE, HANGUP, HELD, KEYED, READY, RETURNING, Slot
 from .stats import BITS, ConnectFailure, Counters
@@ -73,7 +77,7 @@ class State:
 
     def begin(self) -> None:
         """Start empty: at first, and in a forked child."""
-        self.lock = threading.RLock()
+        self.lock = Lock()
         self.slots: set[Slot] = set()
         self.idle: list[tuple[Any, Slot]] = []  # the last one was used last
         self.lent: dict[int, Slot] = {}  # by id(connection)
@@ -245,6 +249,11 @@ class State:
             slot.since_ns = time.monotonic_ns()
             waiter.gate.release()
 
+    def _dismiss(self) -> None:
+        """Wake all callers in the queue without giving them anything. The caller holds the lock."""
+        while self.queue:
+            self.queue.popleft().gate.release()
+
     def _count_wait(self, waiter: Waiter) -> None:
         """Note how long a caller waited. The caller holds the lock."""
         waited = time.monotonic_ns() - waiter.borrower.since_ns
@@ -308,18 +317,26 @@ class State:
         """Take a connection back that was lent by key, or cut off from its borrower. Takes the lock."""
         with self.lock:
             # Decides whose it is, and that no one else can return it.
-            for key, (other, slot) in self.keyed.items():
-                if other is conn:
-                    del self.keyed[key]
-                    slot.state = READY
-                    slot.count_use(time.monotonic_ns())
-                    return slot
-            for slot in self.slots:
-                if slot.state is CUT and slot.conn() is conn:
-                    slot.count_use(time.monotonic_ns())
-                    self._assign(CLOSING, slot, conn)
-                    return slot
-            return None
+            return self._take_keyed(conn) or self._take_cut(conn)
+
+    def _take_keyed(self, conn: Any) -> Slot | None:
+        """Take a connection back that was lent by key. The caller holds the lock."""
+        for key, (other, slot) in self.keyed.items():
+            if other is conn:
+                del self.keyed[key]
+                slot.state = READY
+                slot.count_use(time.monotonic_ns())
+                return slot
+        return None
+
+    def _take_cut(self, conn: Any) -> Slot | None:
+        """Take a connection back that was cut off, and have it closed. The caller holds the lock."""
+        for slot in self.slots:
+            if slot.state is CUT and slot.conn() is conn:
+                slot.count_use(time.monotonic_ns())
+                self._assign(CLOSING, slot, conn)
+                return slot
+        return None
 
     def begin_return(self, conn: Any, slot: Slot, code: CodeType) -> Task | None:
         """Own a connection while its borrower's thread cleans it, in the function with this code. None if it was taken
@@ -368,8 +385,12 @@ class State:
         with self.lock:
             # Decides which connections are not trusted. One that was suspected itself tells nothing new.
             if slot.due_ns:
-                for _, other in self.idle[:]:
-                    other.due_ns = 0
+                self._suspect_all()
+
+    def _suspect_all(self) -> None:
+        """Have the idle connections pinged before use. The caller holds the lock."""
+        for _, slot in self.idle[:]:
+            slot.due_ns = 0
 
     def note_error(self, conn: Any, error: BaseException) -> None:
         """Take the error of a borrower for a sign of what the server does. Takes the lock."""
@@ -387,10 +408,14 @@ class State:
         with self.lock:
             # Decides which generation is the last one to be closed.
             if slot is None or slot.born_ns > self.retired_ns:
-                self.retired_ns = time.monotonic_ns()
-                for other in self.slots:
-                    other.expires_ns = 0
+                self._retire()
         self.wake.put(None)
+
+    def _retire(self) -> None:
+        """Have all present connections closed. The caller holds the lock."""
+        self.retired_ns = time.monotonic_ns()
+        for slot in self.slots:
+            slot.expires_ns = 0
 
     # Size
 
@@ -406,12 +431,9 @@ class State:
         with self.lock:
             # Decides that the pool is closed.
             self.closed = True
-            self.retired_ns = time.monotonic_ns()
-            for slot in self.slots:
-                slot.expires_ns = 0
+            self._retire()
             self._empty(CLOSING)
-            while self.queue:
-                self.queue.popleft().gate.release()
+            self._dismiss()
             self._changed()
         self.wake.put(None)
 
@@ -551,9 +573,7 @@ class State:
         if is_permanent(error):
             self.retry_ns = time.monotonic_ns() + PERMANENT_PAUSE_NS
             if not self._has_connections():
-                for waiter in self.queue:  # each finds out why by itself
-                    waiter.gate.release()
-                self.queue.clear()
+                self._dismiss()  # each finds out why by itself
         else:
             self.retry_ns = time.monotonic_ns() + self.pause_ns
             self.pause_ns = min(int(self.pause_ns * GROWTH), LAST_PAUSE_NS)
@@ -583,22 +603,8 @@ class State:
         found = Findings()
         with self.lock:
             # Decides what is overdue, lost or missing; sockets are shut down and messages logged by the caller.
-            now = time.monotonic_ns()
             self._forgive(stalled_ns)
-            idle = {slot for _, slot in self.idle[:]}
-            begun = {slot.task for slot in self.slots if slot.task is not None and slot.task.claims}
-            stacks = current_stacks() if begun or self.coming else None
-            self.missing = False
-            for slot in list(self.slots):
-                if slot.task is not None:
-                    is_lost = stacks is not None and slot.task in begun and slot.task.is_abandoned(stacks)
-                    self._maintain_task(slot.task, now, is_lost, found)
-                elif slot not in idle:
-                    self._maintain_lent(slot, now, found)
-            self._maintain_idle(dead, now)
-            for key, thread in list(self.coming.items()):
-                if stacks is not None and thread not in stacks:
-                    del self.coming[key]
+            self._maintain_all(dead, found)
             self._match()
             self._plan()
         return found
@@ -628,6 +634,24 @@ class State:
                 slot.excused_ns += stalled_ns
                 if slot.task is not None:
                     slot.task.deadline_ns += stalled_ns
+
+    def _maintain_all(self, dead: set[Slot], found: Findings) -> None:
+        """Look after each slot, and forget callers of a key whose thread has ended. The caller holds the lock."""
+        now = time.monotonic_ns()
+        idle = {slot for _, slot in self.idle[:]}
+        begun = {slot.task for slot in self.slots if slot.task is not None and slot.task.claims}
+        stacks = current_stacks() if begun or self.coming else None
+        self.missing = False
+        for slot in list(self.slots):
+            if slot.task is not None:
+                is_lost = stacks is not None and slot.task in begun and slot.task.is_abandoned(stacks)
+                self._maintain_task(slot.task, now, is_lost, found)
+            elif slot not in idle:
+                self._maintain_lent(slot, now, found)
+        self._maintain_idle(dead, now)
+        for key, thread in list(self.coming.items()):
+            if stacks is not None and thread not in stacks:
+                del self.coming[key]
 
     def _maintain_task(self, task: Task, now: int, is_abandoned: bool, found: Findings) -> None:
         """Give a task up whose time is over, or whose thread does something else; give one to the workers that was on

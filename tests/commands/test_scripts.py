@@ -147,6 +147,17 @@ def test_a_newer_python_beside_an_old_python3_is_taken(copy, fake_python):
     assert asked(copy, "-m pytest") == 1
 
 
+def test_the_python_that_is_named_is_taken(copy, fake_python):
+    (fake_python / "python3").rename(fake_python / "mine")
+    assert run(copy / "scripts/test", fake_python, PYTHON="mine").returncode == 0
+    assert asked(copy, "-m pytest") == 1
+
+
+def test_a_named_python_that_is_missing_is_one_line(copy, fake_python):
+    line = only_line_of(run(copy / "scripts/test", fake_python, PYTHON="yours"))
+    assert line.startswith("Python 3.10 or newer is needed, and yours is missing")
+
+
 def test_a_python_without_venv_is_one_line_that_names_the_package(copy, fake_python):
     (copy / "no_venv").touch()
     assert "apt-get install python3-venv" in only_line_of(run(copy / "scripts/server", fake_python))

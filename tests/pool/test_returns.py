@@ -133,11 +133,11 @@ def test_a_reset_that_fails_costs_the_connection_and_nothing_else(make_pool, cap
     assert pool.get_stats()["returns_bad"] >= 1
 
 
-def test_a_running_query_is_closed_and_replaced(make_pool):
+def test_a_running_query_is_closed_and_replaced(server, make_pool):
     pool = make_pool(1, 1)
     conn = pool.getconn()
     query = in_thread(select, conn, "SELECT pg_sleep(30)")
-    wait_until(lambda: conn.get_transaction_status() == extensions.TRANSACTION_STATUS_ACTIVE)
+    wait_until(lambda: server.is_busy(pool.name))
     pool.putconn(conn)
     with pytest.raises(psycopg2.errors.QueryCanceled):
         query.get()

@@ -31,7 +31,8 @@ def wait_until(true: Callable[[], Any], timeout: float = 10.0) -> Any:
 class Server:
     """A PostgreSQL in a temporary folder, on a TCP port and a Unix socket."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_connections: int = 60) -> None:
+        self.max_connections = max_connections
         self.folder = Path(tempfile.mkdtemp(prefix="pg-"))
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
@@ -50,7 +51,7 @@ class Server:
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": self.folder,
             "fsync": "off",
-            "max_connections": 60,
+            "max_connections": self.max_connections,
             "max_prepared_transactions": 8,
             "log_min_messages": "fatal",
         }
