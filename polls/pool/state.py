@@ -45,6 +45,8 @@ PERMANENT_PAUSE_NS: Final = 2_000_000_000  # between attempts that will hardly s
 GROWTH: Final = 1.25
 MISSING_NS: Final = 100_000_000  # a connection that is in no one's hands for so long is closed
 
+ENDED: Final = Task(CLOSING, Slot())  # the task of a slot that is gone
+
 # SQLSTATEs of a server that is going down: the other connections are pinged before use.
 ENDING: Final = frozenset({"57P01", "57P02", "57P03"})
 READ_ONLY: Final = "25006"  # the server may have become a standby: it is asked when the connection is returned
@@ -584,7 +586,7 @@ class State:
         """Remove a slot, and keep its numbers. The caller holds the lock."""
         self.moving += 1
         self.slots.discard(slot)
-        slot.task = None
+        slot.task = ENDED  # not None, for a caller who was about to take it: `getconn` looks for a task at the end
         self.counters.uses += slot.uses
         self.counters.usage_ns += slot.used_ns
         self.spans = list(map(add, self.spans, slot.spans))

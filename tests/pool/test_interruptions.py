@@ -184,6 +184,22 @@ def test_an_exception_between_taking_a_connection_and_giving_it_closes_it(make_p
     assert slot not in pool._state.slots
 
 
+def test_a_caller_that_stalls_as_it_takes_a_connection_gets_no_closed_one(make_pool):
+    def stall(timeout):
+        slot.poll = poll
+        wait_until(lambda: slot not in pool._state.slots)  # the keeper took it for lost
+        return []
+
+    pool = make_pool(1, 1)
+    with pool.connection():
+        pass
+    [(_, slot)] = pool._state.idle
+    poll, slot.poll = slot.poll, stall
+    with pool.connection() as conn:
+        assert select(conn) == 1
+    assert pool.get_stats()["pool_size"] == 1
+
+
 def test_an_exception_inside_a_return_closes_the_connection(make_pool):
     def interrupt(conn):
         if conn is first:
