@@ -78,7 +78,7 @@ class Workers:
     def ensure(self) -> None:
         """Start the workers that the waiting tasks need. Takes no lock: one too many ends by itself."""
         waiting = self.state.todo.qsize()
-        if not waiting:
+        if not waiting or self.state.is_over():  # a task that was given twice stays: no worker would take it
             return
         members = list(self.members)
         free = sum(not worker.is_busy for worker in members)

@@ -6,7 +6,7 @@ import time
 import psycopg2
 import pytest
 
-from polls.pool import PoolClosed
+from polls.pool import PoolClosed, worker
 from polls.pool.slot import Slot
 from tests.support.pool import select
 from tests.support.servers import in_thread, wait_until
@@ -120,3 +120,24 @@ def test_a_connection_that_looks_well_and_fails_its_ping_is_replaced(make_pool, 
     other = caller.get()
     assert other is not conn
     pool.putconn(other)
+
+
+def test_a_task_left_over_when_the_pool_is_closed_starts_no_thread(make_pool, monkeypatch):
+    def give_twice(state, task, **options):
+        state.maintain()  # the worker has taken the task and not begun it, so it is given to the workers again
+        carry_out(state, task, **options)
+
+    def count(*arguments):
+        started.append(arguments)
+        return start_thread(*arguments)
+
+    carry_out, start_thread, started = worker.carry_out, worker.start_thread, []
+    pool = make_pool(1, 1)
+    with pool.connection():
+        pass
+    wait_until(lambda: not any(member.is_busy for member in pool._workers.members))
+    monkeypatch.setattr(worker, "carry_out", give_twice)
+    monkeypatch.setattr(worker, "start_thread", count)
+    pool.close(1)
+    time.sleep(0.1)
+    assert len(started) <= worker.WORKERS
