@@ -199,3 +199,13 @@ def test_a_foreign_connection_is_refused_and_left_alone(make_pool, server):
         pool.putconn(foreign)
     assert select(foreign) == 1
     foreign.close()
+
+
+def test_discard_keeps_the_encoding_that_configure_had_set(make_pool):
+    pool = make_pool(1, 1, reset="discard", configure=lambda conn: conn.set_client_encoding("LATIN1"))
+    with pool.connection() as first:
+        assert select(first, "SELECT length('é')") == 1
+    with pool.connection() as conn:
+        assert conn is first
+        assert conn.encoding == select(conn, "SHOW client_encoding") == "LATIN1"
+        assert select(conn, "SELECT length('é')") == 1
