@@ -45,6 +45,7 @@ MISSING_NS: Final = 100_000_000  # a connection that is in no one's hands for so
 ENDING: Final = frozenset({"57P01", "57P02", "57P03"})
 READ_ONLY: Final = "25006"  # the server may have become a standby: it is asked when the connection is returned
 SUSPECT_NS: Final = -1  # such a connection is due
+ENDED: Final = Task(CLOSING, Slot())  # the task of all slots that are gone
 
 DROPPED: Final = "a connection of pool %r was dropped, not returned, by thread %s after %.1f s; it was taken at %s"
 OVERDUE: Final = "a connection of pool %r is cut off from thread %s after %.1f s; it was taken at %s"
@@ -564,7 +565,7 @@ class State:
         """Remove a slot, and keep its numbers. The caller holds the lock."""
         self.moving += 1
         self.slots.discard(slot)
-        slot.task = None
+        slot.task = ENDED  # a caller who took it a moment ago sees that it is not to be had
         self.counters.uses += slot.uses
         self.counters.usage_ns += slot.used_ns
         self.spans = list(map(add, self.spans, slot.spans))
