@@ -81,7 +81,7 @@ class State:
         self.keyed: dict[Hashable, tuple[Any, Slot]] = {}
         self.coming: dict[Hashable, int] = {}  # keys whose first caller is waiting for a connection
         self.queue: deque[Waiter] = deque()
-        self.todo: queue.SimpleQueue[Task | None] = queue.SimpleQueue()  # tasks for the workers
+        self.todo: queue.SimpleQueue[Task] = queue.SimpleQueue()  # tasks for the workers
         self.wake: queue.SimpleQueue[object] = queue.SimpleQueue()  # for the keeper; put() may run anywhere
         self.deferred: deque[Callable[[], object]] = deque()
         self.gates: list[threading.Lock] = []  # of those who wait for any change
@@ -132,7 +132,7 @@ class State:
 
     def run_deferred(self) -> None:
         """Carry out what was put off. The caller does not hold the lock."""
-        while self.deferred:
+        while True:
             try:
                 action = self.deferred.popleft()
             except IndexError:
@@ -485,8 +485,8 @@ class State:
     def finish(self, task: Task, conn: Any = None, took_ns: int = 0, error: BaseException | None = None) -> bool:
         """End a task, with its connection or without: the one place where that happens. Takes the lock.
 
-        Without a connection the slot is gone. False where the keeper has given the task up, so that its connection, if
-        there is one, is the caller's to close.
+        Without a connection the slot is gone. False where the keeper has given the task up, so that a connection just
+        made is the caller's to close; others have a task that closes them.
         """
         with self.lock:
             # Decides whether the task is still wanted, and what becomes of the slot and of those who wait.
