@@ -243,8 +243,9 @@ class Slot:
         conn.autocommit = True
         with conn.cursor() as cursor:
             cursor.execute("DISCARD ALL")
-            if conn.encoding != self.settings[6]:
-                conn.set_client_encoding(self.settings[6])
+            # psycopg2 still takes the encoding for the one that was set, although the server went back to its own.
+            if (conn.get_parameter_status("client_encoding") or "").replace("_", "") != self.settings[6]:
+                cursor.execute("SET client_encoding TO %s", (self.settings[6],))
             if not (conn.get_parameter_status("DateStyle") or "").startswith("ISO"):
                 cursor.execute("SET datestyle TO 'ISO'")
         conn.autocommit = self.settings[1]

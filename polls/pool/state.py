@@ -45,12 +45,12 @@ PERMANENT_PAUSE_NS: Final = 2_000_000_000  # between attempts that will hardly s
 GROWTH: Final = 1.25
 MISSING_NS: Final = 100_000_000  # a connection that is in no one's hands for so long is closed
 
-ENDED: Final = Task(CLOSING, Slot())  # the task of a slot that is gone
 
 # SQLSTATEs of a server that is going down: the other connections are pinged before use.
 ENDING: Final = frozenset({"57P01", "57P02", "57P03"})
 READ_ONLY: Final = "25006"  # the server may have become a standby: it is asked when the connection is returned
 SUSPECT_NS: Final = -1  # such a connection is due
+ENDED: Final = Task(CLOSING, Slot())  # the task of all slots that are gone
 
 DROPPED: Final = "a connection of pool %r was dropped, not returned, by thread %s after %.1f s; it was taken at %s"
 OVERDUE: Final = "a connection of pool %r is cut off from thread %s after %.1f s; it was taken at %s"
@@ -86,7 +86,7 @@ class State:
         self.keyed: dict[Hashable, tuple[Any, Slot]] = {}
         self.coming: dict[Hashable, int] = {}  # keys whose first caller is waiting for a connection
         self.queue: deque[Waiter] = deque()
-        self.todo: queue.SimpleQueue[Task | None] = queue.SimpleQueue()  # tasks for the workers
+        self.todo: queue.SimpleQueue[Task] = queue.SimpleQueue()  # tasks for the workers
         self.wake: queue.SimpleQueue[object] = queue.SimpleQueue()  # for the keeper; put() may run anywhere
         self.deferred: deque[Callable[[], object]] = deque()
         self.gates: list[threading.Lock] = []  # of those who wait for any change
@@ -137,7 +137,7 @@ class State:
 
     def run_deferred(self) -> None:
         """Carry out what was put off. The caller does not hold the lock."""
-        while self.deferred:
+        while True:
             try:
                 action = self.deferred.popleft()
             except IndexError:
@@ -508,8 +508,8 @@ class State:
     def finish(self, task: Task, conn: Any = None, took_ns: int = 0, error: BaseException | None = None) -> bool:
         """End a task, with its connection or without: the one place where that happens. Takes the lock.
 
-        Without a connection the slot is gone. False where the keeper has given the task up, so that its connection, if
-        there is one, is the caller's to close.
+        Without a connection the slot is gone. False where the keeper has given the task up, so that a connection just
+        made is the caller's to close; others have a task that closes them.
         """
         with self.lock:
             # Decides whether the task is still wanted, and what becomes of the slot and of those who wait.
@@ -586,7 +586,7 @@ class State:
         """Remove a slot, and keep its numbers. The caller holds the lock."""
         self.moving += 1
         self.slots.discard(slot)
-        slot.task = ENDED  # not None, for a caller who was about to take it: `getconn` looks for a task at the end
+        slot.task = ENDED  # a caller who took it a moment ago sees that it is not to be had
         self.counters.uses += slot.uses
         self.counters.usage_ns += slot.used_ns
         self.spans = list(map(add, self.spans, slot.spans))

@@ -17,7 +17,7 @@ import psycopg2
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 
 from .options import to_ns
-from .slot import CHECKING, CLOSING, CONNECTING
+from .slot import CHECKING, CONNECTING
 from .state import State
 from .task import Task, running_threads
 
@@ -51,8 +51,6 @@ class Worker:
                     if len(workers.members) > 1:
                         return
                     continue
-                if task is None:
-                    return
                 self.is_busy = True
                 carry_out(workers.state, task)
                 self.is_busy = False
@@ -78,7 +76,7 @@ class Workers:
     def ensure(self) -> None:
         """Start the workers that the waiting tasks need. Takes no lock: one too many ends by itself."""
         waiting = self.state.todo.qsize()
-        if not waiting:
+        if not waiting or self.state.is_over():  # a task that was given twice stays: no worker would take it
             return
         members = list(self.members)
         free = sum(not worker.is_busy for worker in members)
@@ -110,8 +108,7 @@ class Workers:
                 task = self.state.todo.get_nowait()
             except queue.Empty:
                 return
-            if task is not None:
-                carry_out(self.state, task, waits=False)
+            carry_out(self.state, task, waits=False)
 
 
 def start_thread(function: Callable[..., object], *arguments: Any) -> bool:
@@ -132,7 +129,7 @@ def carry_out(state: State, task: Task, *, waits: bool = True) -> None:
             _connect(state, task)
         elif task.kind is CHECKING:
             _check(state, task)
-        elif task.kind is CLOSING:
+        else:
             _close(state, task, waits)
     except BaseException as error:
         logger.warning("pool %r gives a connection up that was %s: %r", state.options.name, task.kind, error)
@@ -188,8 +185,7 @@ def _refuse_unfit(conn: Any) -> None:
 def _check(state: State, task: Task) -> None:
     """Ping an idle connection."""
     if task.slot.ping(task.conn):
-        if not state.finish(task, task.conn):
-            task.conn.close()
+        state.finish(task, task.conn)
     else:
         state.replace(task)
 

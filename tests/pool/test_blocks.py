@@ -6,7 +6,7 @@ import psycopg2
 import pytest
 from psycopg2.pool import PoolError
 
-from polls.pool import PoolTimeout
+from polls.pool import PoolClosed, PoolTimeout
 from tests.support.pool import select
 from tests.support.servers import in_thread, wait_until
 
@@ -116,3 +116,12 @@ def test_a_connection_that_the_server_ended_still_fails_to_commit(make_pool, ser
         server.kill(conn.info.backend_pid)
     with pool.connection() as conn:
         assert select(conn) == 1
+
+
+def test_a_block_that_gets_no_connection_may_be_entered_again(make_pool):
+    pool = make_pool(0, 1)
+    block = pool.connection()
+    pool.close()
+    for _ in range(2):
+        with pytest.raises(PoolClosed), block:
+            pass

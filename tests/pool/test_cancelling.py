@@ -5,6 +5,7 @@ import threading
 import psycopg2
 import pytest
 
+from polls.pool.cancel import CancelKey
 from tests.support.pool import select
 from tests.support.ports import free_port
 from tests.support.servers import in_thread, wait_until
@@ -83,3 +84,9 @@ def test_close_does_not_wait_for_a_cancel_that_the_network_swallows(make_pool, s
     assert moving.calls == 1
     pool.putconn(conn, close=True)
     proxy.cut()
+
+
+def test_a_closed_connection_has_no_key(server):
+    conn = psycopg2.connect(server.dsn())
+    conn.close()
+    assert CancelKey(conn).cancel() == "the connection has no cancel key"

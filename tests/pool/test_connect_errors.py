@@ -1,6 +1,8 @@
 """Errors of connecting: passing and permanent ones, connections that are not fit, and connects that never end."""
 
 import contextlib
+import logging
+import threading
 import time
 
 import psycopg2
@@ -8,7 +10,7 @@ import pytest
 from psycopg2.extensions import make_dsn
 from psycopg2.pool import PoolError
 
-from polls.pool import ConnectionPool, PoolTimeout
+from polls.pool import ConnectFailed, ConnectionPool, PoolTimeout, task
 from tests.support.pool import Bolt, select
 from tests.support.servers import Server, in_thread, wait_until
 
@@ -255,3 +257,76 @@ def test_callers_are_served_after_silent_connects_when_the_network_has_healed(se
     assert select(conn) == 1
     pool.putconn(conn)
     pool.close(0)
+
+
+def test_a_dsn_that_is_none_is_told_at_the_first_checkout():
+    pool = ConnectionPool(0, 1, "no dsn")
+    with pytest.raises(ConnectFailed, match="missing"):
+        pool.getconn()
+    pool.close()
+
+
+def test_a_permanent_error_lets_callers_wait_in_turn_for_a_connection_that_is_in_use(make_pool):
+    first, all_wait, order = threading.Event(), threading.Event(), []
+
+    def connect(*arguments, **options):
+        if first.is_set():
+            all_wait.wait(10)
+            raise psycopg2.ProgrammingError("no second one")
+        first.set()
+        return psycopg2.connect(*arguments, **options)
+
+    def borrow(number):
+        conn = pool.getconn()
+        order.append(number)
+        pool.putconn(conn)
+
+    pool = make_pool(0, 2, connect=connect)
+    conn, callers = pool.getconn(), []
+    for number in range(4):
+        callers.append(in_thread(borrow, number))
+        wait_until(lambda: pool.get_stats()["requests_waiting"] == len(callers))
+    all_wait.set()
+    wait_until(lambda: pool.connecting_fails)
+    time.sleep(0.3)  # time enough to lose their turn
+    pool.putconn(conn)
+    for caller in callers:
+        caller.get()
+    assert order == [0, 1, 2, 3]
+
+
+def test_a_connection_that_is_made_after_its_time_is_closed(make_pool, monkeypatch):
+    allowed = threading.Event()
+
+    def connect(*arguments, **options):
+        if not allowed.is_set():
+            assert allowed.wait(10)
+            made.append(psycopg2.connect(*arguments, **options))
+            return made[0]
+        return psycopg2.connect(*arguments, **options)
+
+    made = []
+    pool = make_pool(0, 1, connect=connect)
+    with monkeypatch.context() as patch:
+        patch.setitem(task.LIMITS, "connecting", 0.5)
+        with pytest.raises(PoolTimeout):
+            pool.getconn(timeout=0.2)  # and so no other connection is made
+    wait_until(lambda: pool.get_stats()["pool_size"] == 0)
+    allowed.set()
+    wait_until(lambda: made and made[0].closed)
+    with pool.connection() as conn:
+        assert conn is not made[0]
+
+
+def test_a_log_that_fails_costs_no_slot(make_pool, caplog):
+    def fail(record):
+        logger.removeFilter(fail)
+        raise ValueError("no log")
+
+    logger = logging.getLogger("polls.pool")
+    logger.addFilter(fail)
+    pool = make_pool(1, 1, connect=Failing([psycopg2.OperationalError("not yet")], keep=False).connect)
+    with pool.connection() as conn:
+        assert select(conn) == 1
+    assert "gives a connection up that was connecting" in caplog.text
+    assert pool.get_stats()["pool_size"] == 1

@@ -14,7 +14,7 @@ from psycopg2.pool import PoolError
 import polls.pool.pool
 from tests.support.paths import BASE_DIR
 from tests.support.pool import select, use_all
-from tests.support.servers import in_thread
+from tests.support.servers import in_thread, wait_until
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded, use of fork:DeprecationWarning")
 
@@ -166,3 +166,25 @@ def test_every_pool_is_told_of_a_fork(monkeypatch):
     monkeypatch.setattr(polls.pool.pool, "_pools", {Told()})
     polls.pool.pool._after_fork_in_child()
     assert len(told) == 1
+
+
+def test_a_child_forked_while_a_connection_is_made_starts_empty_and_works(make_pool):
+    parent, allowed = os.getpid(), threading.Event()
+
+    def connect(*arguments, **options):
+        assert os.getpid() != parent or allowed.wait(10)
+        return psycopg2.connect(*arguments, **options)
+
+    def child():
+        empty = pool.get_stats()["pool_size"]
+        with pytest.raises(PoolError):
+            pool.putconn(None)  # which the slot had for a connection
+        with pool.connection(timeout=5) as conn:
+            return empty, select(conn)
+
+    pool = make_pool(0, 1, connect=connect)
+    caller = in_thread(pool.getconn)
+    wait_until(lambda: pool.get_stats()["pool_size"] == 1)
+    assert in_child(child) == (0, 1)
+    allowed.set()
+    pool.putconn(caller.get())

@@ -1,6 +1,7 @@
 """Exceptions at any line of the pool, in callers and workers: no slot is lost, and no lock stays held."""
 
 import ast
+import contextlib
 import ctypes
 import functools
 import linecache
@@ -12,6 +13,8 @@ import pytest
 import polls.pool
 from polls.pool import worker
 from polls.pool.lock import Lock
+from polls.pool.slot import CLOSING, Slot
+from polls.pool.task import Task
 from tests.support.pool import Bolt, select, use_all
 from tests.support.servers import in_thread, wait_until
 
@@ -100,6 +103,15 @@ def test_an_exception_at_any_line_loses_no_slot_and_holds_no_lock(make_pool, act
     assert pool.get_stats()["requests_waiting"] == 0
 
 
+def dismiss(workers):
+    """End the threads of the workers: each gets a task that is given up already, and then finds itself dismissed."""
+    idents = {member.ident for member in workers.members}
+    for _ in range(len(workers.members)):
+        workers.state.todo.put(Task(CLOSING, Slot()))
+    workers.members.clear()
+    wait_until(lambda: not idents & set(sys._current_frames()))
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # raised in a destructor
 def test_an_exception_at_any_line_of_a_task_loses_no_slot(make_pool, monkeypatch, caplog):
     """Tasks are carried out in this thread, where they can be traced."""
@@ -109,9 +121,7 @@ def test_an_exception_at_any_line_of_a_task_loses_no_slot(make_pool, monkeypatch
     while interrupted:
         with monkeypatch.context() as patch:
             patch.setattr(worker.Workers, "ensure", lambda workers: None)
-            for _ in list(pool._workers.members):
-                state.todo.put(None)
-            wait_until(lambda: not pool._workers.members)
+            dismiss(pool._workers)
             state.retire()
             pool._keeper.maintain()
             count = interruptions + 1
@@ -239,3 +249,27 @@ def test_an_exception_after_a_connection_is_laid_down_leaves_it_there(make_pool,
         pool.putconn(conn)
     assert pool.getconn() is conn
     pool.putconn(conn)
+
+
+def test_a_connection_that_goes_with_the_exception_before_its_first_use_is_no_leak(make_pool):
+    def interrupt(timeout):
+        raise Bolt
+
+    pool = make_pool(1, 1)
+    pool.open(wait=True)
+    [slot] = pool._state.slots
+    slot.poll = interrupt
+    with contextlib.suppress(Bolt):  # and with it the frames that hold the connection
+        pool.getconn()
+    use_all(pool)
+    assert slot not in pool._state.slots
+    assert pool.get_stats()["leaks"] == 0
+
+
+def test_a_return_whose_thread_does_something_else_ends(make_pool):
+    pool = make_pool(1, 1)
+    conn = pool.getconn()
+    state = pool._state
+    state.begin_return(conn, state.lent.pop(id(conn)), interrupt_at.__code__)  # as if it had left that function
+    use_all(pool)
+    wait_until(lambda: conn.closed)

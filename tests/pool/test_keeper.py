@@ -1,4 +1,4 @@
-"""The keeper, the thread that maintains the pool: its end, its successor, and the work it does."""
+"""The threads of the pool, keeper and workers: their end, their successors, and the work that they do."""
 
 import ctypes
 import gc
@@ -11,8 +11,9 @@ import pytest
 
 from polls.pool import ConnectionPool, task
 from polls.pool.keeper import Keeper
-from tests.support.pool import select, use_all
-from tests.support.servers import wait_until
+from polls.pool.worker import Worker
+from tests.support.pool import Bolt, select, use_all
+from tests.support.servers import in_thread, wait_until
 
 
 def test_a_keeper_that_is_ended_comes_back_without_anybodys_help(make_pool, caplog):
@@ -155,3 +156,78 @@ def test_a_first_connection_to_a_server_that_was_down_brings_it_up(make_pool):
     pool._state.down = True
     with pool.connection():
         assert not pool.connecting_fails
+
+
+def test_a_worker_that_is_struck_while_it_rests_has_a_successor(make_pool, caplog):
+    pool = make_pool(1, 1)
+    with pool.connection():
+        pass
+    [struck] = wait_until(lambda: [member for member in pool._workers.members if not member.is_busy])
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(struck.ident), ctypes.py_object(Bolt))
+    pool.drain()
+    with pool.connection() as conn:
+        assert select(conn) == 1
+    assert "a worker of pool" in caplog.text
+    assert struck not in pool._workers.members
+
+
+def take_over(worker, workers):
+    """Begin as a worker, and end without saying so."""
+    worker.ident = threading.get_ident()
+
+
+@pytest.mark.parametrize("end", [lambda worker, workers: None, take_over], ids=["before-it-began", "after-it-began"])
+def test_workers_that_end_without_saying_so_are_replaced(make_pool, monkeypatch, end):
+    pool = make_pool(1, 1)
+    with monkeypatch.context() as patch:
+        patch.setattr("polls.pool.worker.STARTING", 0.1)
+        patch.setattr(Worker, "run", end)
+        caller = in_thread(pool.getconn, timeout=10)
+        wait_until(lambda: pool._workers.members)
+        patch.undo()
+        patch.setattr("polls.pool.worker.STARTING", 0.1)
+        pool.putconn(caller.get())
+    use_all(pool)
+
+
+class ClosedAtSecondTry(psycopg2.extensions.connection):
+    """A connection that fails to close once, after `before`, which has the connection."""
+
+    before = staticmethod(lambda conn: None)
+    tries = 0
+
+    def close(self):
+        self.tries += 1
+        if self.tries == 1:
+            self.before(self)
+            raise ValueError("not closed")
+        super().close()
+
+
+def test_a_connection_that_fails_to_close_is_closed_again(make_pool, server, monkeypatch, caplog):
+    monkeypatch.setattr("polls.pool.state.current_stacks", lambda: None)  # the keeper does not see that it failed
+    pool = make_pool(1, 1, connection_factory=ClosedAtSecondTry)
+    conn = pool.getconn()
+    pool.putconn(conn, close=True)
+    wait_until(lambda: conn.closed, 2)
+    use_all(pool)
+    assert "gives a connection up that was closing" in caplog.text
+    assert len(server.backends(pool.name)) == 1
+
+
+def test_a_connection_that_fails_to_close_after_its_time_is_given_up_once(make_pool, monkeypatch):
+    def be_given_up(conn):
+        wait_until(lambda: slot not in pool._state.slots)
+
+    monkeypatch.setitem(task.LIMITS, "closing", 0.1)
+    pool = make_pool(1, 1, connection_factory=ClosedAtSecondTry)
+    conn = pool.getconn()
+    conn.before = be_given_up
+    [slot] = pool._state.slots
+    pool.putconn(conn, close=True)
+    with pool.connection() as other:
+        assert other is not conn
+    wait_until(lambda: not any(member.is_busy for member in pool._workers.members))
+    assert conn.tries == 1
+    assert pool.get_stats()["pool_size"] == 1
+    conn.close()

@@ -6,8 +6,9 @@ import threading
 import psycopg2
 import pytest
 
+from polls.pool import PoolTimeout
 from tests.support.pool import select
-from tests.support.servers import in_thread
+from tests.support.servers import in_thread, wait_until
 
 
 def test_a_key_keeps_its_connection_and_the_work_on_it_without_a_reference(make_pool):
@@ -76,3 +77,37 @@ def test_a_key_gives_another_connection_after_it_was_returned(make_pool):
     pool.putconn(first, "key", close=True)
     assert select(pool.getconn("key"), "SELECT to_regclass('pg_temp.own')") is None
     pool.putconn(pool.getconn("key"))
+
+
+def test_a_caller_waits_no_longer_than_allowed_for_another_that_fetches_the_connection(make_pool):
+    allowed = threading.Event()
+
+    def connect(*arguments, **options):
+        assert allowed.wait(10)
+        return psycopg2.connect(*arguments, **options)
+
+    pool = make_pool(0, 2, connect=connect)
+    first = in_thread(pool.getconn, "key")
+    wait_until(lambda: pool.get_stats()["requests_waiting"] == 1)
+    second = in_thread(pool.getconn, "key", 0.1)
+    with pytest.raises(PoolTimeout):
+        second.get()
+    assert second.seconds < 1
+    allowed.set()
+    pool.putconn(first.get())
+
+
+def test_a_key_whose_first_caller_has_ended_is_fetched_by_another(make_pool):
+    pool = make_pool(1, 1)
+    in_thread(pool._state.look_up, "key").get()  # as if an exception had ended the thread on its way out
+    pool.putconn(pool.getconn("key", timeout=4))
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["threads", "no-threads-of-the-system"])
+def test_where_threads_are_not_those_of_the_system_nobody_is_taken_for_ended(make_pool, monkeypatch, known):
+    pool = make_pool(1, 1)
+    in_thread(pool._state.look_up, "key").get()
+    if not known:
+        monkeypatch.setattr("polls.pool.task.get_ident", lambda: -1)  # as with gevent
+    pool._state.maintain()
+    assert ("key" in pool._state.coming) is not known

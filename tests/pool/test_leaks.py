@@ -85,3 +85,15 @@ def test_a_connection_that_is_gone_leaves_no_number_that_another_could_be_taken_
     assert pool._state.lent
     del conn
     assert not pool._state.lent
+
+
+def test_a_dropped_connection_whose_destructor_was_interrupted_comes_back(make_pool):
+    pool = make_pool(1, 1)
+    conn, state = pool.getconn(), pool._state
+    [slot] = state.slots
+    with state.lock:  # so that the keeper does not look meanwhile
+        del conn
+        state.lent[slot.number] = slot  # as if the exception had come before it was taken out
+        state.maintain()
+        assert not state.lent
+    use_all(pool)

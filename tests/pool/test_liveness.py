@@ -312,3 +312,14 @@ def test_a_connection_by_key_is_cut_too(make_pool, server):
     pool.putconn(conn)
     with pool.connection() as other:
         assert select(other) == 1
+
+
+def test_connections_to_a_standby_stay_when_it_refuses_to_write(make_pool, server, standby):
+    pool = idle(make_pool, 2)
+    before = server.backends(pool.name)
+    for _, slot in pool._state.idle:
+        slot.is_standby = True  # as the server says when it is connected to
+    with pytest.raises(psycopg2.errors.ReadOnlySqlTransaction), pool.connection() as conn:
+        write(conn, standby)
+    assert server.backends(pool.name) == before
+    assert pool.get_stats()["pool_available"] == 2

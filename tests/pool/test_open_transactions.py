@@ -65,3 +65,12 @@ def test_returns_in_a_transaction_are_a_total_that_pop_stats_begins_anew(make_po
         select(conn)
     assert pool.pop_stats()["returns_in_transaction"] == 1
     assert pool.get_stats()["returns_in_transaction"] == 0
+
+
+def test_the_places_that_were_warned_of_take_little_memory(make_pool, caplog):
+    pool = make_pool(1, 1)
+    source = "conn = pool.getconn()\nselect(conn)\npool.putconn(conn)"
+    for number in range(1200):
+        exec(compile(source, f"place {number}", "exec"), {"pool": pool, "select": select})
+    assert len([record for record in caplog.records if "rolls back" in record.getMessage()]) == 1200
+    assert len(pool._warned) <= 1001

@@ -1,8 +1,11 @@
 """The pool called from inside itself: by signal handlers, and by destructors that the collector runs at any moment."""
 
 import pytest
+from psycopg2.pool import PoolError
 
+from tests.support.pool import select
 from tests.support.programs import run_program
+from tests.support.servers import wait_until
 
 ASK = "lambda: (repr(pool), pool.status(), pool.get_stats())"
 
@@ -228,3 +231,22 @@ def test_a_destructor_may_return_a_connection_at_any_line(server, kept):
     check()
     """
     assert int(run_program(program, server.dsn(), seconds=60)) > 20
+
+
+def test_a_handler_that_interrupts_the_pool_waits_for_nothing(make_pool):
+    pool = make_pool(1, 3)
+    conn, keyed, idle = pool.getconn(), pool.getconn("key"), pool.getconn()
+    select(conn)
+    pool.putconn(idle)
+    with pool._state.lock:  # as a handler that interrupts a method that has it
+        with pytest.raises(PoolError, match="cannot wait"):
+            pool.getconn("another key")
+        pool.putconn(conn)
+        pool.putconn(keyed)
+        pool.check()
+        assert pool.get_stats()["pool_available"] == 1
+    wait_until(lambda: pool.get_stats()["pool_available"] == 3)
+    with pool._state.lock:
+        pool.close()
+        assert pool.closed
+    wait_until(lambda: pool.get_stats()["pool_size"] == 0)

@@ -1,5 +1,7 @@
 """Returned connections: open transactions, changed settings, running queries, and connections of others."""
 
+import threading
+
 import psycopg2
 import pytest
 from psycopg2 import extensions
@@ -199,3 +201,61 @@ def test_a_foreign_connection_is_refused_and_left_alone(make_pool, server):
         pool.putconn(foreign)
     assert select(foreign) == 1
     foreign.close()
+
+
+def test_discard_keeps_the_encoding_that_configure_had_set(make_pool):
+    pool = make_pool(1, 1, reset="discard", configure=lambda conn: conn.set_client_encoding("LATIN1"))
+    with pool.connection() as first:
+        assert select(first, "SELECT length('é')") == 1
+    with pool.connection() as conn:
+        assert conn is first
+        assert conn.encoding == select(conn, "SHOW client_encoding") == "LATIN1"
+        assert select(conn, "SELECT length('é')") == 1
+
+
+def test_a_connection_that_cannot_say_how_it_is_is_replaced(make_pool):
+    class Failing(extensions.connection):
+        fails = False
+
+        @property
+        def notices(self):
+            if self.fails:
+                raise ValueError("no notices")
+            return []
+
+    pool = make_pool(1, 1, connection_factory=Failing)
+    conn = pool.getconn()
+    conn.fails = True
+    pool.putconn(conn)
+    with pool.connection() as other:
+        assert other is not conn
+
+
+def test_a_connection_whose_cleaning_was_cut_may_be_returned_again(make_pool):
+    cut = threading.Event()
+    pool = make_pool(0, 1, max_use=0.1, reset=lambda conn: cut.wait(10))
+    conn = pool.getconn()
+    returning = in_thread(pool.putconn, conn)
+    wait_until(lambda: pool.status()[0]["state"] == "cut")
+    pool.putconn(conn)
+    wait_until(lambda: pool.get_stats()["pool_size"] == 0)
+    cut.set()
+    returning.get()
+    wait_until(lambda: not any(member.is_busy for member in pool._workers.members) and not pool._state.todo.qsize())
+    assert pool.get_stats()["requests_num"] == 1
+
+
+def test_a_cleaning_that_could_not_be_cut_is_cut_again(make_pool, monkeypatch):
+    def dup(fd):
+        failed.append(fd)
+        patch.undo()
+        raise OSError("too many open files")
+
+    failed = []
+    pool = make_pool(1, 1, max_use=0.1, reset=lambda conn: select(conn, "SELECT pg_sleep(30)"))
+    conn = pool.getconn()
+    with monkeypatch.context() as patch:
+        patch.setattr("polls.pool.slot.os.dup", dup)
+        returning = in_thread(pool.putconn, conn)
+        returning.get(5)
+    assert failed

@@ -141,3 +141,17 @@ def test_waiters_are_told_with_thread_and_place(make_pool):
         assert row["waited_ms"] > 0
     pool.putconn(waiting.get())
     assert pool.get_waiters() == []
+
+
+def test_statistics_are_told_although_the_thread_that_was_to_finish_them_does_not_go_on(make_pool):
+    pool = make_pool(1, 1)
+    with pool.connection():
+        pass
+    with pool._state.lock:
+        pool._state.moving += 1  # as while a slot hands its numbers over
+        assert pool.get_stats()["requests_num"] == 1
+        pool._state.moving += 1
+
+
+def test_the_limit_of_a_leak_is_told(make_pool):
+    assert make_pool(leak_after=7).leak_after == 7

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from tests.support.programs import start_program
+from tests.support.servers import wait_until
 
 
 @pytest.mark.slow
@@ -35,3 +36,18 @@ def test_a_connection_is_not_cut_for_the_time_in_which_the_process_was_stopped(s
         time.sleep(0.6)  # the pool looks around at least this often
         answer, _ = process.communicate("now\n", timeout=30)
     assert answer == "alive\nin use\n"
+
+
+def test_time_in_which_the_process_was_stopped_counts_for_no_borrower_and_no_task(make_pool):
+    pool = make_pool(2, 2, max_use=60)
+    pool.open(wait=True)
+    conn, state = pool.getconn(), pool._state
+    with state.lock:  # so that the keeper does not look meanwhile
+        [slot] = [slot for slot in state.slots if slot.conn() is conn]
+        [checked] = state.check_idle()
+        slot.since_ns -= 70 * 10**9
+        checked.task.deadline_ns = time.monotonic_ns() - 10**9
+        assert state.maintain(stalled_ns=20 * 10**9).cut == []
+    pool.putconn(conn)
+    pool._workers.ensure()
+    wait_until(lambda: pool.get_stats()["pool_available"] == 2)
