@@ -5,7 +5,7 @@ of them commits or rolls back. Violated constraints and rules come out as the ex
 psycopg2 pass through.
 """
 
-from polls.queries.actors import Actor, set_actor
+from polls.queries.actors import Actor, hold_revision, set_actor
 from polls.queries.audit import (
     Content,
     OptionCount,
@@ -49,6 +49,7 @@ from polls.queries.errors import (
     NotProven,
     OptionRepeated,
     OptionsAlike,
+    PollChanged,
     PollFrozen,
     PollLocked,
     PollNotClosed,
@@ -144,6 +145,7 @@ __all__ = [
     "OptionsAlike",
     "OwnVote",
     "OwnedPoll",
+    "PollChanged",
     "PollDetails",
     "PollFrozen",
     "PollLocked",
@@ -198,6 +200,7 @@ __all__ = [
     "get_results",
     "get_secret",
     "get_timeline",
+    "hold_revision",
     "list_backends",
     "list_contradictions",
     "list_draws",

@@ -66,6 +66,10 @@ class PollFrozen(Exception):
     """Once a poll has votes, its options and rules cannot change, and it cannot be deleted."""
 
 
+class PollChanged(Exception):
+    """The poll has changed since the form about it was shown; nothing was written."""
+
+
 class PollLocked(Exception):
     """The poll is locked and has opened: its rules, its times and the people invited are fixed."""
 

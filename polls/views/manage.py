@@ -16,6 +16,7 @@ from polls.event_texts import describe_events
 from polls.views.decorators import for_poll_managers
 from polls.views.poll_texts import choice_rule, when_visible
 from polls.views.responses import render_poll, see_other, zone_of
+from polls.views.revisions import sent_revision
 
 EVENTS_SHOWN = 50
 MOST_VOTES_READ = 100_000  # for the busiest minute, unless it is asked for: it reads every vote
@@ -31,6 +32,8 @@ class StateChange(NamedTuple):
     refused: Any
 
 
+# Only opening asks for the revision: it shows others what the owner believes the poll to be. The others act on a state,
+# and an urgent one, closing, is not refused because of a typo that was mended.
 STATE_CHANGES = {
     "open": StateChange(
         queries.open_poll,
@@ -83,7 +86,13 @@ def change_state(request: HttpRequest, actor: queries.Actor, slug: str, action: 
     query, done, refused = STATE_CHANGES[action]
     try:
         with pool().connection(autocommit=True) as conn:
-            changed = query(conn, slug, actor)
+            if action == "open":
+                changed = queries.open_poll(conn, slug, actor, revision=sent_revision(request))
+            else:
+                changed = query(conn, slug, actor)
+    except queries.PollChanged:
+        messages.error(request, _("This poll has changed since you opened this page. Look at it, and open it then."))
+        return see_other("polls:manage", slug)
     except queries.WrongWindow:
         messages.error(request, _("Its closing time is over: set another one, and the poll can open."))
         return see_other("polls:schedule", slug)
@@ -102,7 +111,10 @@ def delete(request: HttpRequest, actor: queries.Actor, slug: str) -> HttpRespons
         managed = queries.get_managed_poll(conn, slug, actor)
         if request.method == "POST":
             try:
-                queries.delete_poll(conn, slug, actor)
+                queries.delete_poll(conn, slug, actor, revision=sent_revision(request))
+            except queries.PollChanged:
+                messages.error(request, _("This poll has changed since you opened this page, and was not deleted."))
+                return see_other("polls:manage", slug)
             except queries.PollFrozen:
                 messages.error(request, _("The poll has votes: it can be archived, and not deleted."))
                 return see_other("polls:manage", slug)
