@@ -41,6 +41,7 @@ from polls.queries.errors import (
     InviteExists,
     InviteNotFound,
     InviteUsed,
+    LinksKept,
     LockedWithoutEnd,
     NoEntries,
     NoReason,
@@ -55,6 +56,7 @@ from polls.queries.errors import (
     PollNotClosed,
     PollNotFound,
     PollNotOpen,
+    ResultsFixed,
     TooManyDraws,
     UnknownOption,
     VoteRefused,
@@ -101,6 +103,7 @@ from polls.queries.polls import (
 from polls.queries.receipts import change_sealed_vote, find_sealed_vote, withdraw_sealed_vote
 from polls.queries.results import OptionResult, Results, get_results
 from polls.queries.sample_data import copy_votes, create_sample_poll
+from polls.queries.secrecy import take_steps
 from polls.queries.server import Backend, Limits, get_limits, list_backends
 from polls.queries.timeline import Timeline, get_timeline
 from polls.queries.vote_log import VoteRow, list_votes
@@ -131,6 +134,7 @@ __all__ = [
     "InviteUsed",
     "Invites",
     "Limits",
+    "LinksKept",
     "LockedWithoutEnd",
     "ManagedPoll",
     "NoEntries",
@@ -154,6 +158,7 @@ __all__ = [
     "PollNotOpen",
     "PollRow",
     "Results",
+    "ResultsFixed",
     "Schedule",
     "SecretRow",
     "Timeline",
@@ -217,6 +222,7 @@ __all__ = [
     "set_actor",
     "set_schedule",
     "stream_voters",
+    "take_steps",
     "translated_errors",
     "unarchive_poll",
     "withdraw_invited_vote",

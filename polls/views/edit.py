@@ -8,6 +8,7 @@ from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from django.views.decorators.http import require_http_methods, require_safe
 
 from polls import queries
@@ -25,6 +26,10 @@ from polls.views.responses import render_poll, see_other, zone_of
 from polls.views.revisions import sent_revision
 
 EVENTS_SHOWN = 3
+RESULTS_FIXED = gettext_noop(
+    "This poll is anonymous: while it is open, you see who has voted or the counts, and never both. Which of them is "
+    "fixed since the first vote, and can be changed after the poll has closed."
+)
 
 
 class Changed(NamedTuple):
@@ -42,7 +47,7 @@ def edit(request: HttpRequest, actor: queries.Actor, slug: str) -> HttpResponse:
     managed = _get_managed(slug, actor)
     data = request.POST if request.method == "POST" else None
     # A form opened before the first vote is taken for what it is, and refused with the reason.
-    editable = not managed.voter_count or (data is not None and "title" in data)
+    editable = not managed.has_votes or (data is not None and "title" in data)
     form = (PollDetailsForm if editable else VisibilityForm)(data, initial=initial_details(managed))
     seen, changed = sent_revision(request), None
     if form.is_valid():
@@ -60,6 +65,8 @@ def edit(request: HttpRequest, actor: queries.Actor, slug: str) -> HttpResponse:
             if not changed.differences:  # a form that was sent twice
                 messages.success(request, _("Your changes are saved."))
                 return see_other("polls:manage", slug)
+        except queries.ResultsFixed:
+            form.add_error("results", _(RESULTS_FIXED))
         except queries.PollFrozen:
             form.add_error(
                 None,
@@ -97,7 +104,7 @@ def schedule(request: HttpRequest, actor: queries.Actor, slug: str) -> HttpRespo
         request.POST if request.method == "POST" else None,
         zone=zone.key,
         opened=poll.has_opened,
-        voted=bool(managed.voter_count),
+        voted=managed.has_votes,
         initial={
             "opens": {State.SCHEDULED: "at", State.DRAFT: "draft"}.get(State(poll.state), "now"),
             "opens_at": to_local(poll.opens_at, zone) if poll.is_scheduled else None,
@@ -141,7 +148,7 @@ def schedule(request: HttpRequest, actor: queries.Actor, slug: str) -> HttpRespo
 def correct(request: HttpRequest, actor: queries.Actor, slug: str) -> HttpResponse:
     """Choose a text, and correct a typo in it after the first vote. Everyone is shown the old text and the reason."""
     managed = _get_managed(slug, actor)
-    if not managed.voter_count:
+    if not managed.has_votes:
         return see_other("polls:edit", slug)
     texts = _texts(managed)
     what = request.GET.get("what", "")

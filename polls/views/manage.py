@@ -54,9 +54,13 @@ def manage(request: HttpRequest, actor: queries.Actor, slug: str) -> HttpRespons
     """Show the state of a poll, its link, what can be done next, and its history."""
     with pool().connection(autocommit=True) as conn:
         managed = queries.get_managed_poll(conn, slug, actor)
+        if managed.step_due:
+            queries.take_steps(conn, [managed.poll.id])
+            managed = queries.get_managed_poll(conn, slug, actor)
         events = queries.list_events(conn, managed.poll.id, limit=EVENTS_SHOWN + 1)
         reads_votes = managed.voter_count <= MOST_VOTES_READ or "pace" in request.GET
-        busiest = queries.get_busiest_minute(conn, managed.poll.id) if reads_votes else None
+        # It counts all votes, and would tell how many there are since the last step.
+        busiest = queries.get_busiest_minute(conn, managed.poll.id) if reads_votes and not managed.in_steps else None
     with timezone.override(zone_of(managed.poll)):
         event_texts = describe_events(events[:EVENTS_SHOWN])
     context: dict[str, object] = {
@@ -121,6 +125,6 @@ def delete(request: HttpRequest, actor: queries.Actor, slug: str) -> HttpRespons
     if request.method == "POST":
         messages.success(request, _("The poll is deleted."))
         return see_other("polls:my_polls")
-    if managed.voter_count:
+    if managed.has_votes:
         return see_other("polls:manage", slug)
     return render(request, "polls/delete.html", {"poll": managed.poll})
