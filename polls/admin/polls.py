@@ -105,16 +105,17 @@ class PollForm(PollFormBase):
         self.add_error(
             None,
             [
-                "This poll has changed since you opened this page, and nothing was saved. What you typed is still here: "
-                "compare it with what is saved now, and save again.",
+                "This poll has changed since you opened this page, and nothing was saved. What you typed is still "
+                "here: compare it with what is saved now, and save again.",
                 f"The options are now: {options}.",
             ],
         )
         for field in self.visible_fields():
             if field.name in self.changed_from(saved):
                 self.add_error(field.name, f"Saved now: {_text(saved, field.name)}")
-        self.data = self.data.copy()  # type: ignore[union-attr]
-        self.data["seen_revision"] = str(revision)
+        data = self.data.copy()  # type: ignore[attr-defined]  # a QueryDict
+        data["seen_revision"] = str(revision)
+        self.data = data
 
     def changed_from(self, saved: Poll) -> list[str]:
         """Return the names of the fields that were typed otherwise than they are saved."""

@@ -69,9 +69,9 @@ class VisibilityForm(forms.Form):
     results = forms.ChoiceField(
         label=_("Who sees the results?"),
         help_text=_(
-            "For a secret ballot: people whom you invite, without “I see who chose what”, and the results for everyone "
-            "after the poll has closed. While it is open you then see who has voted, and nobody sees counts. Anyone who "
-            "watches live results while someone votes can work out their choice."
+            "For a secret ballot: people whom you invite, without “I see who chose what”, and the results for "
+            "everyone after the poll has closed. While it is open you then see who has voted, and nobody sees counts. "
+            "Anyone who watches live results while someone votes can work out their choice."
         ),
         choices=RESULTS,
         initial=Visibility.ALWAYS,

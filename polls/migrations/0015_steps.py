@@ -60,5 +60,5 @@ class Migration(migrations.Migration):
                 ("votes", models.JSONField()),
             ],
         ),
-        migrations.RunSQL(FORWARD, REVERSE),
+        migrations.RunSQL([*FORWARD], REVERSE),
     )

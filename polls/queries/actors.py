@@ -26,7 +26,7 @@ MANAGED_POLL = f"""SELECT id, audience, {NAME_ACTOR}
       FROM polls_poll
      WHERE slug = %(slug)s AND {MAY_MANAGE}"""
 
-# The guard of forms: whether `current`, a row of polls_poll, is what the form was filled in against. It belongs into the
+# The guard of forms: whether `current`, a row of polls_poll, is what the form was filled in against. It stands in the
 # WHERE of what updates or locks the row: there PostgreSQL reads it again after waiting for a concurrent change.
 SEEN = "(%(revision)s::integer IS NULL OR current.revision = %(revision)s)"
 

@@ -118,9 +118,7 @@ SELECT EXISTS (SELECT FROM poll) AS found, EXISTS (SELECT FROM edited) AS edited
 """
 
 
-def edit_poll(
-    conn: Connection, slug: str, actor: Actor, details: PollDetails, *, revision: int | None = None
-) -> None:
+def edit_poll(conn: Connection, slug: str, actor: Actor, details: PollDetails, *, revision: int | None = None) -> None:
     """Replace the details of a poll: all of them or none.
 
     `revision` is that of the poll as the actor saw it, None where it does not matter. Raises PollChanged where the poll

@@ -28,9 +28,7 @@ SELECT EXISTS (SELECT FROM poll) AS found, EXISTS (SELECT FROM changed) AS chang
 """
 
 
-def set_schedule(
-    conn: Connection, slug: str, actor: Actor, schedule: Schedule, *, revision: int | None = None
-) -> None:
+def set_schedule(conn: Connection, slug: str, actor: Actor, schedule: Schedule, *, revision: int | None = None) -> None:
     """Set when a poll opens and closes. "now" changes nothing for a poll that has opened; a closing time in the future
     reopens a closed one.
 

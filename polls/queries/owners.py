@@ -68,7 +68,8 @@ class EventGroup(NamedTuple):
 
 
 LIST_OWN_POLLS = f"""
-SELECT poll.id, slug, title, audience, state, opens_at, closes_at, time_zone, shown.voters AS voter_count, in_steps, step_due
+SELECT poll.id, slug, title, audience, state, opens_at, closes_at, time_zone,
+       shown.voters AS voter_count, in_steps, step_due
   FROM polls_poll AS poll
  CROSS JOIN LATERAL polls_state(opens_at, closes_at, archived_at) AS state
  {SHOWN_TURNOUT}

@@ -139,7 +139,6 @@ class PollRow(PollColumns, StateProperties):
         """Whether the owner alone sees the results."""
         return self.results == Visibility.OWNER
 
-
     @property
     def is_secret(self) -> bool:
         """Whether voters are people of whom no choice may become known: so no single vote shows while it is open."""

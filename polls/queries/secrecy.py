@@ -1,5 +1,5 @@
-"""What an open poll keeps from everyone, so that no vote can be told by comparing: parts of statements, and the steps in
-which counts are shown while few have voted."""
+"""What an open poll keeps from everyone, so that no vote can be told by comparing: parts of statements, and the steps
+in which counts are shown while few have voted."""
 
 from collections.abc import Sequence
 
@@ -11,14 +11,15 @@ from polls.queries.fetch import fetch_all
 # never both. Of polls_poll AS poll, with its state beside it.
 COUNTS_WITHHELD = """(NOT poll.named AND poll.audience = 'invite' AND poll.results IN ('closed', 'owner')
                       AND state = 'open')"""
-VOTERS_WITHHELD = """(NOT poll.named AND poll.audience = 'invite' AND poll.results IN ('always', 'voted')
-                      AND state = 'open')"""
+COUNTS_SHOWN = "(NOT poll.named AND poll.audience = 'invite' AND poll.results IN ('always', 'voted'))"
+VOTERS_WITHHELD = f"({COUNTS_SHOWN} AND state = 'open')"
 
 # From this many voters on, counts are exact.
 FEW_VOTERS = 50
 
-# The turnout of a poll as anybody is shown it, in shown.voters. While `in_steps`, it is that of the last step, and a step
-# may be due. Where voters are no persons, as in a poll by link, and for all others, this reads what it did without steps.
+# The turnout of a poll as anybody is shown it, in shown.voters. While `in_steps`, it is that of the last step, and a
+# step may be due. For all other polls, this reads the turnout and nothing else. Polls by link are among these: their
+# voters are browsers, and no persons.
 SHOWN_TURNOUT = f"""CROSS JOIN LATERAL (
     SELECT coalesce(sum(voters), 0)::bigint AS voters FROM polls_turnout WHERE poll_id = poll.id
  ) AS turnout

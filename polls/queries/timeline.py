@@ -37,8 +37,9 @@ def get_timeline(conn: Connection, results: Results, now: datetime) -> Timeline 
     """Return when the votes were cast, for the poll of these results; None where the viewer may not see them.
 
     It never tells what was chosen. Also None where it would say too little or too much: with fewer than FEWEST_VOTERS
-    voters, with counts in steps, fewer than FEWEST_STEPS steps, or all votes in one step. An anonymous poll has no step shorter than
-    SHORTEST_ANONYMOUS_STEP. Reads every vote of the poll, a million in 0.2 seconds, so the result should be cached.
+    voters, with fewer than FEWEST_STEPS steps or all votes in one of them, or where counts are those of a step before.
+    An anonymous poll has no step shorter than SHORTEST_ANONYMOUS_STEP. Reads every vote of the poll, a million in 0.2
+    seconds, so the result should be cached.
     """
     start, end = results.poll.opens_at, min(now, results.poll.closes_at or now)
     if not results.visible or results.in_steps or results.voter_count < FEWEST_VOTERS or start is None:

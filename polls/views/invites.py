@@ -144,8 +144,8 @@ def invite_reissue(request: HttpRequest, actor: queries.Actor, slug: str, invite
         messages.error(
             request,
             gettext(
-                "Since the first vote no link is replaced before the poll has closed, so that nobody learns from it who "
-                "has voted. The link that was sent still works."
+                "Since the first vote no link is replaced before the poll has closed, so that nobody learns from it "
+                "who has voted. The link that was sent still works."
             ),
         )
         return see_other(f"{reverse('polls:invite_list', args=[slug])}#invite-{invite_id}")

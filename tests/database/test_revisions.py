@@ -124,9 +124,8 @@ def test_correction_of_a_poll_that_has_changed_writes_nothing(
     poll = make_poll()
     vote(poll, "ann", poll.options[:1])
     seen = revision(sql)
-    earlier = (
-        "INSERT INTO polls_correction (poll_id, field, after, reason) SELECT id, 'title', 'Tea?', 'typo' FROM polls_poll"
-    )
+    columns = "poll_id, field, after, reason"
+    earlier = f"INSERT INTO polls_correction ({columns}) SELECT id, 'title', 'Tea?', 'typo' FROM polls_poll"
 
     def correct(conn, seen=seen):
         return queries.correct_text(

@@ -235,7 +235,9 @@ def test_correction_in_a_form_about_a_poll_that_has_changed_is_not_made(admin, m
     assert sql("SELECT title FROM polls_poll") == [("Tea?",)]
 
 
-@pytest.mark.parametrize("change", ["UPDATE polls_poll SET title = 'Meanwhile'", "DELETE FROM polls_option WHERE id = {}"])
+@pytest.mark.parametrize(
+    "change", ["UPDATE polls_poll SET title = 'Meanwhile'", "DELETE FROM polls_option WHERE id = {}"]
+)
 def test_change_under_way_is_waited_for_and_then_not_overwritten(
     admin, make_poll, sql, connections_to_test_database, change
 ):

@@ -345,7 +345,7 @@ def test_visibility_of_a_poll_that_has_changed_is_not_overwritten(owner, own_pol
     seen = opened(owner, path)
     sql("UPDATE polls_poll SET results = 'owner'")
     page = text_of(owner.post(path, {"results": "always", "listed": "on"} | seen))
-    assert "Who sees the results?</th><td dir=\"auto\">Only me</td><td dir=\"auto\">Everyone, at any time</td>" in page
+    assert 'Who sees the results?</th><td dir="auto">Only me</td><td dir="auto">Everyone, at any time</td>' in page
     assert sql("SELECT results FROM polls_poll") == [("owner",)]
     assert owner.post(path, {"results": "always", "revision": filled(page)["revision"]}).status_code == 303
 
