@@ -1,5 +1,7 @@
-"""What an open poll keeps from everyone, so that no vote can be told by comparing: parts of statements, and the steps
-in which counts are shown while few have voted."""
+"""What an open poll keeps from everyone, so that nobody can tell a vote by comparing.
+
+Parts of statements, and the steps in which counts are shown while few have voted.
+"""
 
 from collections.abc import Sequence
 
