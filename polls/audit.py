@@ -68,7 +68,8 @@ def _results(
 ) -> Iterator[str]:
     owner_id = queries.get_poll(conn, slug).poll.owner_id
     shown = queries.get_results(conn, slug, viewer_id=owner_id)
-    if not shown.visible:  # results for the owner only, and there is no owner
+    # For the owner only, and there is no owner; shown to nobody before it has closed; or not all votes are in them yet.
+    if not shown.visible or shown.in_steps:
         return
     if shown.voter_count != counts.votes:
         yield f"results: {shown.voter_count} voters shown, {counts.votes} votes"

@@ -224,6 +224,19 @@ class Checkpoint(models.Model):
         return self.hash
 
 
+class Step(models.Model):
+    """The counts of an anonymous poll when this many had voted, by the option's id. Shown in place of the exact counts
+    while few have voted, so that no single vote shows. Computed by the database, append-only."""
+
+    pk = models.CompositePrimaryKey("poll", "voters")
+    poll = models.ForeignKey(Poll, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+")
+    voters = models.BigIntegerField()
+    votes = models.JSONField()
+
+    def __str__(self) -> str:
+        return f"the counts of {self.voters} voters"
+
+
 class Invite(models.Model):
     """One person who may vote in a poll for invited people. Only a hash of the link is stored; it can be replaced."""
 

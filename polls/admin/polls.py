@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from django import forms
 from django.contrib import admin, messages
 from django.db import connection, transaction
 from django.db.models import CharField, F, Func, QuerySet
@@ -22,9 +23,11 @@ if TYPE_CHECKING:
     OptionInlineBase = admin.TabularInline[Option, Poll]
     CorrectionInlineBase = admin.TabularInline[Correction, Poll]
     PollAdminBase = admin.ModelAdmin[Poll]
+    PollFormBase = forms.ModelForm[Poll]
 else:  # at run time these classes take no type parameters
     OptionInlineBase = CorrectionInlineBase = admin.TabularInline
     PollAdminBase = admin.ModelAdmin
+    PollFormBase = forms.ModelForm
 
 # Frozen by the database from the first vote on; corrections change the texts.
 FROZEN = (
@@ -77,8 +80,64 @@ class CorrectionInline(CorrectionInlineBase):
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
 
+class PollForm(PollFormBase):
+    """A poll, and in `seen_revision` the one that the form was filled in against: one that has changed is not saved.
+
+    To be cleaned in the transaction that saves it, for the poll is locked until then.
+    """
+
+    seen_revision = forms.IntegerField(required=False, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.initial["seen_revision"] = self.instance.revision
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        seen = cleaned.get("seen_revision")
+        if self.instance.pk and (seen is not None or "seen_revision" in self.errors):
+            now = queries.hold_revision(connection.connection, self.instance.pk)
+            if now is not None and now != seen:
+                self._refuse(now)
+        return cleaned
+
+    def _refuse(self, revision: int) -> None:
+        saved = Poll.objects.get(pk=self.instance.pk)
+        options = ", ".join(f"“{option.text}”" for option in saved.options.all()) or "none"
+        self.add_error(
+            None,
+            [
+                "This poll has changed since you opened this page, and nothing was saved. What you typed is still "
+                "here: compare it with what is saved now, and save again.",
+                f"The options are now: {options}.",
+            ],
+        )
+        for field in self.visible_fields():
+            if field.name in self.changed_from(saved):
+                self.add_error(field.name, f"Saved now: {_text(saved, field.name)}")
+        data = self.data.copy()  # type: ignore[attr-defined]  # a QueryDict
+        data["seen_revision"] = str(revision)
+        self.data = data
+
+    def changed_from(self, saved: Poll) -> list[str]:
+        """Return the names of the fields that were typed otherwise than they are saved."""
+        as_saved = forms.models.model_to_dict(saved)
+        return [
+            name
+            for name, field in self.fields.items()
+            if name in as_saved and field.has_changed(as_saved[name], self[name].data)
+        ]
+
+
+def _text(poll: Poll, name: str) -> str:
+    display = getattr(poll, f"get_{name}_display", None)
+    value = display() if display else getattr(poll, name)
+    return str({True: "yes", False: "no", None: "none", "": "none"}.get(value, value))
+
+
 @admin.register(Poll)
 class PollAdmin(FewLookups, PollAdminBase):
+    form = PollForm
     list_display = ("title", "state", "opens_at", "closes_at", "owner")
     list_filter = ("listed", "results")
     lookups = frozenset({"listed__exact", "listed__isnull", "results__exact", "results__isnull"})

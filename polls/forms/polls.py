@@ -69,8 +69,9 @@ class VisibilityForm(forms.Form):
     results = forms.ChoiceField(
         label=_("Who sees the results?"),
         help_text=_(
-            "Whoever watches results change and sees somebody vote can tell what they chose. For a secret ballot, show "
-            "them after closing."
+            "For a secret ballot: people whom you invite, without “I see who chose what”, and the results for "
+            "everyone after the poll has closed. While it is open you then see who has voted, and nobody sees counts. "
+            "Anyone who watches live results while someone votes can work out their choice."
         ),
         choices=RESULTS,
         initial=Visibility.ALWAYS,
@@ -113,7 +114,14 @@ class PollDetailsForm(VisibilityForm):
     named = forms.BooleanField(
         label=_("I see who chose what"), help_text=_("The ballot tells voters so."), required=False
     )
-    changeable = forms.BooleanField(label=_("Votes can be changed while the poll is open"), required=False)
+    changeable = forms.BooleanField(
+        label=_("Votes can be changed while the poll is open"),
+        help_text=_(
+            "Where those who have voted see the results, people can then vote, look at the results, and change their "
+            "vote. To prevent that, show the results after closing."
+        ),
+        required=False,
+    )
     shuffled = forms.BooleanField(
         label=_("Each voter sees the options in another order"),
         help_text=_("Then no option gains from standing first."),

@@ -5,7 +5,7 @@ of them commits or rolls back. Violated constraints and rules come out as the ex
 psycopg2 pass through.
 """
 
-from polls.queries.actors import Actor, set_actor
+from polls.queries.actors import Actor, hold_revision, set_actor
 from polls.queries.audit import (
     Content,
     OptionCount,
@@ -41,6 +41,7 @@ from polls.queries.errors import (
     InviteExists,
     InviteNotFound,
     InviteUsed,
+    LinksKept,
     LockedWithoutEnd,
     NoEntries,
     NoReason,
@@ -50,11 +51,13 @@ from polls.queries.errors import (
     OptionRepeated,
     OptionsAlike,
     OtherVoterKey,
+    PollChanged,
     PollFrozen,
     PollLocked,
     PollNotClosed,
     PollNotFound,
     PollNotOpen,
+    ResultsFixed,
     TooManyDraws,
     UnknownOption,
     VoteRefused,
@@ -101,6 +104,7 @@ from polls.queries.polls import (
 from polls.queries.receipts import change_sealed_vote, find_sealed_vote, withdraw_sealed_vote
 from polls.queries.results import OptionResult, Results, get_results
 from polls.queries.sample_data import copy_votes, create_sample_poll
+from polls.queries.secrecy import take_steps
 from polls.queries.server import Backend, Limits, get_limits, list_backends
 from polls.queries.timeline import Timeline, get_timeline
 from polls.queries.vote_log import VoteRow, list_votes
@@ -132,6 +136,7 @@ __all__ = [
     "InviteUsed",
     "Invites",
     "Limits",
+    "LinksKept",
     "LockedWithoutEnd",
     "ManagedPoll",
     "NoEntries",
@@ -147,6 +152,7 @@ __all__ = [
     "OtherVoterKey",
     "OwnVote",
     "OwnedPoll",
+    "PollChanged",
     "PollDetails",
     "PollFrozen",
     "PollLocked",
@@ -155,6 +161,7 @@ __all__ = [
     "PollNotOpen",
     "PollRow",
     "Results",
+    "ResultsFixed",
     "Schedule",
     "SecretRow",
     "Timeline",
@@ -201,6 +208,7 @@ __all__ = [
     "get_results",
     "get_secret",
     "get_timeline",
+    "hold_revision",
     "list_backends",
     "list_contradictions",
     "list_draws",
@@ -218,6 +226,7 @@ __all__ = [
     "set_actor",
     "set_schedule",
     "stream_voters",
+    "take_steps",
     "translated_errors",
     "unarchive_poll",
     "withdraw_invited_vote",

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from psycopg2.extensions import connection as Connection
 
-from polls.queries.fetch import fetch_one
+from polls.queries.fetch import fetch_all, fetch_one
 
 
 class Actor(NamedTuple):
@@ -37,9 +37,29 @@ MANAGED_POLL = f"""SELECT id, audience, {NAME_ACTOR}
       FROM polls_poll
      WHERE slug = %(slug)s AND {MAY_MANAGE}"""
 
+# The guard of forms: whether `current`, a row of polls_poll, is what the form was filled in against. It stands in the
+# WHERE of what updates or locks the row: there PostgreSQL reads it again after waiting for a concurrent change.
+SEEN = "(%(revision)s::integer IS NULL OR current.revision = %(revision)s)"
+
 SET_ACTOR = f"""
 SELECT {NAME_ACTOR}
 """
+
+
+# Locked in the order of EDIT_POLL: first the votes, then the row, which is read again after waiting for its writer.
+HOLD_REVISION = """
+WITH held AS (
+    SELECT %(poll_id)s::bigint AS id, polls_hold_votes(%(poll_id)s) AS voted
+)
+SELECT revision FROM held JOIN polls_poll AS poll USING (id) FOR NO KEY UPDATE OF poll
+"""
+
+
+def hold_revision(conn: Connection, poll_id: int) -> int | None:
+    """Return the revision of a poll, None where it is gone. Until the transaction ends, nobody else changes the poll,
+    and votes wait."""
+    rows = fetch_all(conn, HOLD_REVISION, poll_id=poll_id)
+    return int(rows[0][0]) if rows else None
 
 
 def set_actor(conn: Connection, name: str) -> None:

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from psycopg2.extensions import connection as Connection
 
-from polls.queries.actors import MANAGED_POLL, NAME_ACTOR, SEES_RESULTS, Actor
-from polls.queries.errors import PollNotFound, translated_errors
+from polls.queries.actors import MANAGED_POLL, NAME_ACTOR, SEEN, SEES_RESULTS, Actor
+from polls.queries.errors import PollChanged, PollNotFound, translated_errors
 from polls.queries.fetch import fetch_one
 
 
@@ -83,14 +83,14 @@ WITH managed AS ({MANAGED_POLL}), poll AS (
     -- Locked before any row: a vote under way holds its poll's lock, and then waits for the rows of its options.
     SELECT id, polls_hold_votes(id) AS voted FROM managed
 ), edited AS (
-    UPDATE polls_poll AS edited
+    UPDATE polls_poll AS current
        SET title = %(title)s, description = %(description)s, audience = %(audience)s, named = %(named)s,
            changeable = %(changeable)s, shuffled = %(shuffled)s, min_choices = %(min_choices)s,
            max_choices = %(max_choices)s, listed = %(listed)s, draw_source = %(draw_source)s,
            results = CASE WHEN {SEES_RESULTS} THEN %(results)s ELSE results END
       FROM poll
-     WHERE edited.id = poll.id
-    RETURNING edited.id
+     WHERE current.id = poll.id AND {SEEN}
+    RETURNING current.id
 ), wanted AS (
     SELECT edited.id AS poll_id, text, position
       FROM edited CROSS JOIN unnest(%(options)s::text[]) WITH ORDINALITY AS line (text, position)
@@ -115,58 +115,88 @@ WITH managed AS ({MANAGED_POLL}), poll AS (
      ORDER BY wanted.position
     RETURNING id
 )
-SELECT EXISTS (SELECT FROM poll) AS found
+SELECT EXISTS (SELECT FROM poll) AS found, EXISTS (SELECT FROM edited) AS edited
 """
 
 
-def edit_poll(conn: Connection, slug: str, actor: Actor, details: PollDetails) -> None:
+def edit_poll(conn: Connection, slug: str, actor: Actor, details: PollDetails, *, revision: int | None = None) -> None:
     """Replace the details of a poll: all of them or none. Who may not see its results does not change who does.
 
-    Raises PollFrozen where the poll has votes and something frozen would change, OptionsAlike, or PollNotFound where
-    there is no such poll or the actor may not manage it.
+    `revision` is that of the poll as the actor saw it, None where it does not matter. Raises PollChanged where the poll
+    has another one by now, PollFrozen where the poll has votes and something frozen would change, OptionsAlike, or
+    PollNotFound where there is no such poll or the actor may not manage it.
     """
     with translated_errors():
-        (found,) = fetch_one(conn, EDIT_POLL, slug=slug, **actor._asdict(), **_parameters(details))
-    if not found:
-        raise PollNotFound(slug)
+        found, edited = fetch_one(
+            conn, EDIT_POLL, slug=slug, **actor._asdict(), **_parameters(details), revision=revision
+        )
+    raise_unless_done(slug, found, edited)
 
 
 EDIT_VISIBILITY = f"""
-WITH poll AS ({MANAGED_POLL})
-UPDATE polls_poll AS edited
-   SET results = CASE WHEN {SEES_RESULTS} THEN %(results)s ELSE results END, listed = %(listed)s
-  FROM poll
- WHERE edited.id = poll.id
-RETURNING edited.id
+WITH poll AS ({MANAGED_POLL}), edited AS (
+    UPDATE polls_poll AS current
+       SET results = CASE WHEN {SEES_RESULTS} THEN %(results)s ELSE results END, listed = %(listed)s
+      FROM poll
+     WHERE current.id = poll.id AND {SEEN}
+    RETURNING current.id
+)
+SELECT EXISTS (SELECT FROM poll) AS found, EXISTS (SELECT FROM edited) AS edited
 """
 
 
-def edit_visibility(conn: Connection, slug: str, actor: Actor, *, results: str, listed: bool) -> None:
-    """Change who sees the results, and whether the front page shows the poll. Neither is ever frozen, and the first is
-    changed by those who see the results themselves.
+def edit_visibility(
+    conn: Connection, slug: str, actor: Actor, *, results: str, listed: bool, revision: int | None = None
+) -> None:
+    """Change who sees the results, which those do who see them themselves, and whether the front page shows the poll.
 
-    Raises PollNotFound like edit_poll.
+    Raises PollChanged and PollNotFound like edit_poll.
     """
-    fetch_one(conn, EDIT_VISIBILITY, slug=slug, **actor._asdict(), results=results, listed=listed)
+    with translated_errors():
+        found, edited = fetch_one(
+            conn,
+            EDIT_VISIBILITY,
+            slug=slug,
+            **actor._asdict(),
+            results=results,
+            listed=listed,
+            revision=revision,
+        )
+    raise_unless_done(slug, found, edited)
 
 
 CORRECT_TEXT = f"""
-WITH poll AS ({MANAGED_POLL})
-INSERT INTO polls_correction (poll_id, field, option_id, after, reason)
-SELECT id, %(field)s, %(option_id)s::bigint, %(after)s, %(reason)s FROM poll
-RETURNING id
+WITH managed AS ({MANAGED_POLL}), held AS (
+    -- Locked before any row, as in EDIT_POLL.
+    SELECT id, polls_hold_votes(id) AS voted FROM managed
+), poll AS (
+    SELECT current.id FROM held JOIN polls_poll AS current USING (id) WHERE {SEEN} FOR NO KEY UPDATE OF current
+), corrected AS (
+    INSERT INTO polls_correction (poll_id, field, option_id, after, reason)
+    SELECT id, %(field)s, %(option_id)s::bigint, %(after)s, %(reason)s FROM poll
+    RETURNING id
+)
+SELECT EXISTS (SELECT FROM managed) AS found, EXISTS (SELECT FROM corrected) AS corrected
 """
 
 
 def correct_text(
-    conn: Connection, slug: str, actor: Actor, *, field: str, option_id: int | None, after: str, reason: str
+    conn: Connection,
+    slug: str,
+    actor: Actor,
+    *,
+    field: str,
+    option_id: int | None,
+    after: str,
+    reason: str,
+    revision: int | None = None,
 ) -> None:
     """Correct a typo after the first vote, in public. `field` is title, description, or option with its id.
 
-    Raises BadCorrection, OptionsAlike, or PollNotFound like edit_poll; nothing is written then.
+    Raises BadCorrection, OptionsAlike, or PollChanged and PollNotFound like edit_poll; nothing is written then.
     """
     with translated_errors():
-        fetch_one(
+        found, corrected = fetch_one(
             conn,
             CORRECT_TEXT,
             slug=slug,
@@ -175,7 +205,17 @@ def correct_text(
             option_id=option_id,
             after=after,
             reason=reason,
+            revision=revision,
         )
+    raise_unless_done(slug, found, corrected)
+
+
+def raise_unless_done(slug: str, found: bool, done: bool) -> None:
+    """Raise PollNotFound or PollChanged where a statement with the guard of forms has written nothing."""
+    if not found:
+        raise PollNotFound(slug)
+    if not done:
+        raise PollChanged("The poll has changed meanwhile")
 
 
 def _parameters(details: PollDetails) -> dict[str, object]:

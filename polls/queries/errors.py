@@ -66,8 +66,21 @@ class InviteUsed(Exception):
     """A vote was cast with this invitation in an anonymous poll, so its link is not replaced."""
 
 
+class LinksKept(Exception):
+    """Nobody is shown who has voted while the poll is open, so no link is replaced: that it can be would tell it."""
+
+
 class PollFrozen(Exception):
     """Once a poll has votes, its options and rules cannot change, and it cannot be deleted."""
+
+
+class ResultsFixed(PollFrozen):
+    """An open, anonymous poll for invited people that has votes shows its owner who has voted, or the counts. Which of
+    them cannot change before it has closed."""
+
+
+class PollChanged(Exception):
+    """The poll has changed since the form about it was shown; nothing was written."""
 
 
 class PollLocked(Exception):
@@ -141,6 +154,7 @@ ERRORS: Mapping[str, type[Exception]] = {
     "polls_poll_kept": PollFrozen,
     "polls_option_frozen": PollFrozen,
     "polls_poll_drawn": PollFrozen,
+    "polls_poll_secret": ResultsFixed,
     "polls_poll_window": WrongWindow,
     "polls_poll_locked": PollLocked,
     "polls_poll_locked_closes": LockedWithoutEnd,

@@ -11,8 +11,9 @@ from typing import NamedTuple
 from psycopg2.extensions import connection as Connection
 
 from polls.queries.actors import MANAGED_POLL, MAY_MANAGE, Actor
-from polls.queries.errors import InviteNotFound, InviteUsed, PollNotFound, translated_errors
+from polls.queries.errors import InviteNotFound, InviteUsed, LinksKept, PollNotFound, translated_errors
 from polls.queries.fetch import fetch_all, fetch_one
+from polls.queries.secrecy import SHOWN_TURNOUT, VOTERS_WITHHELD
 
 
 class InviteRow(NamedTuple):
@@ -27,7 +28,11 @@ class InviteRow(NamedTuple):
 
 class Invites(NamedTuple):
     """Invitations to a poll, in the order in which they were made. `invited`, `revoked` and `voter_count` count all of
-    the poll's: its invitations, the revoked ones among them, and the people who have voted."""
+    the poll's: its invitations, the revoked ones among them, and the people who have voted, as far as that is shown.
+
+    Where `voters_withheld`, nobody is shown who has voted until the poll has closed, and from the first vote on no link
+    is replaced, which `keeps_links` tells: whether one can be would tell it.
+    """
 
     poll_id: int
     title: str
@@ -36,6 +41,9 @@ class Invites(NamedTuple):
     invited: int
     revoked: int
     voter_count: int
+    in_steps: bool
+    voters_withheld: bool
+    keeps_links: bool
     invites: list[InviteRow]
 
 
@@ -55,16 +63,20 @@ def find_invite(conn: Connection, token_hash: str) -> tuple[str, int] | None:
 
 GET_INVITES = f"""
 WITH poll AS MATERIALIZED (
-    SELECT poll.id, title, named, polls_state(opens_at, closes_at, archived_at) AS state,
+    SELECT poll.id, title, named, state,
            (SELECT count(*) FROM polls_invite AS invite WHERE invite.poll_id = poll.id) AS invited,
            (SELECT count(*) FROM polls_invite AS invite
              WHERE invite.poll_id = poll.id AND revoked_at IS NOT NULL) AS revoked,
-           (SELECT coalesce(sum(voters), 0)::bigint FROM polls_turnout AS turnout
-             WHERE turnout.poll_id = poll.id) AS voter_count
+           shown.voters AS voter_count,
+           in_steps,
+           {VOTERS_WITHHELD} AS voters_withheld,
+           {VOTERS_WITHHELD} AND turnout.voters > 0 AS keeps_links
       FROM polls_poll AS poll
+     CROSS JOIN LATERAL polls_state(opens_at, closes_at, archived_at) AS state
+     {SHOWN_TURNOUT}
      WHERE slug = %(slug)s AND audience = 'invite' AND {MAY_MANAGE}
 )
-SELECT poll.id, title, named, state, invited, revoked, voter_count,
+SELECT poll.id, title, named, state, invited, revoked, voter_count, in_steps, voters_withheld, keeps_links,
        invite.id, label, token_hash, issued_at, revoked_at
   FROM poll
   LEFT JOIN LATERAL (
@@ -96,16 +108,21 @@ def get_invites(
     )
     if not rows:
         raise PollNotFound(slug)
-    return Invites._make((*rows[0][:7], [InviteRow(*row[7:]) for row in rows if row[7] is not None]))
+    return Invites._make((*rows[0][:10], [InviteRow(*row[10:]) for row in rows if row[10] is not None]))
 
 
-LIST_VOTERS_AMONG = """
-SELECT voter FROM polls_vote WHERE poll_id = %(poll_id)s AND voter = ANY (%(voter_keys)s)
+LIST_VOTERS_AMONG = f"""
+SELECT voter
+  FROM polls_vote AS vote
+  JOIN polls_poll AS poll ON poll.id = vote.poll_id
+ CROSS JOIN LATERAL polls_state(opens_at, closes_at, archived_at) AS state
+ WHERE poll_id = %(poll_id)s AND voter = ANY (%(voter_keys)s) AND NOT {VOTERS_WITHHELD}
 """
 
 
 def list_voters_among(conn: Connection, poll_id: int, voter_keys: Collection[str]) -> set[str]:
-    """Return those of these keys under which there is a vote. Never tells what was chosen."""
+    """Return those of these keys under which there is a vote; none where that is shown to nobody before the poll has
+    closed. Never tells what was chosen."""
     return {voter for (voter,) in fetch_all(conn, LIST_VOTERS_AMONG, poll_id=poll_id, voter_keys=list(voter_keys))}
 
 
@@ -181,9 +198,12 @@ def revoke_invite(conn: Connection, slug: str, actor: Actor, invite_id: int) -> 
 
 REISSUE_INVITE = f"""
 WITH managed AS ({MANAGED_POLL}), poll AS (
-    SELECT id FROM managed WHERE audience = 'invite'
+    SELECT poll.id, {VOTERS_WITHHELD} AND EXISTS (SELECT FROM polls_vote WHERE poll_id = poll.id) AS kept
+      FROM managed
+      JOIN polls_poll AS poll ON poll.id = managed.id AND poll.audience = 'invite'
+     CROSS JOIN LATERAL polls_state(opens_at, closes_at, archived_at) AS state
 ), wanted AS (
-    SELECT invite.id,
+    SELECT invite.id, kept,
            EXISTS (SELECT FROM polls_vote AS vote
                      JOIN polls_poll AS anonymous ON anonymous.id = vote.poll_id AND NOT named
                     WHERE vote.poll_id = poll.id AND voter = %(hidden_voter)s) AS used
@@ -193,10 +213,10 @@ WITH managed AS ({MANAGED_POLL}), poll AS (
     UPDATE polls_invite AS invite
        SET token_hash = %(token_hash)s, issued_at = clock_timestamp(), revoked_at = NULL
       FROM wanted
-     WHERE invite.id = wanted.id AND NOT used
+     WHERE invite.id = wanted.id AND NOT used AND NOT kept
     RETURNING label
 )
-SELECT (SELECT label FROM invite) AS label, used FROM wanted
+SELECT (SELECT label FROM invite) AS label, used, kept FROM wanted
 """
 
 
@@ -207,7 +227,8 @@ def reissue_invite(
 
     The invitation and its voter stay the same: a vote cast before remains the only one. `hidden_voter` is the key of
     its vote in an anonymous poll. Raises InviteUsed where there is one: a new link would let others look at it or
-    replace it. Raises like revoke_invite otherwise.
+    replace it. Raises LinksKept, whether there is one or not, while nobody is shown who has voted. Raises like
+    revoke_invite otherwise.
     """
     rows = fetch_all(
         conn,
@@ -218,7 +239,9 @@ def reissue_invite(
         token_hash=token_hash,
         hidden_voter=hidden_voter,
     )
-    for label, used in rows:
+    for label, used, kept in rows:
+        if kept:
+            raise LinksKept(invite_id)
         if used:
             raise InviteUsed(invite_id)
         return str(label)

@@ -5,40 +5,47 @@ A function that returns a bool returns False where the state of the poll forbids
 
 from psycopg2.extensions import connection as Connection
 
-from polls.queries.actors import MANAGED_POLL, Actor
-from polls.queries.editing import Schedule
+from polls.queries.actors import MANAGED_POLL, SEEN, Actor
+from polls.queries.editing import Schedule, raise_unless_done
 from polls.queries.errors import PollNotFound, translated_errors
 from polls.queries.fetch import fetch_one
 
 SET_SCHEDULE = f"""
-WITH poll AS ({MANAGED_POLL})
-UPDATE polls_poll AS changed
-   SET opens_at = CASE %(opens)s::text
-           WHEN 'keep' THEN opens_at
-           WHEN 'now' THEN least(opens_at, clock_timestamp())
-           WHEN 'at' THEN greatest(%(opens_at)s::timestamptz, clock_timestamp())
-       END,
-       closes_at = %(closes_at)s::timestamptz,
-       time_zone = %(time_zone)s
-  FROM poll
- WHERE changed.id = poll.id
-RETURNING changed.id
+WITH poll AS ({MANAGED_POLL}), changed AS (
+    UPDATE polls_poll AS current
+       SET opens_at = CASE %(opens)s::text
+               WHEN 'keep' THEN opens_at
+               WHEN 'now' THEN least(opens_at, clock_timestamp())
+               WHEN 'at' THEN greatest(%(opens_at)s::timestamptz, clock_timestamp())
+           END,
+           closes_at = %(closes_at)s::timestamptz,
+           time_zone = %(time_zone)s
+      FROM poll
+     WHERE current.id = poll.id AND {SEEN}
+    RETURNING current.id
+)
+SELECT EXISTS (SELECT FROM poll) AS found, EXISTS (SELECT FROM changed) AS changed
 """
 
 
-def set_schedule(conn: Connection, slug: str, actor: Actor, schedule: Schedule) -> None:
+def set_schedule(conn: Connection, slug: str, actor: Actor, schedule: Schedule, *, revision: int | None = None) -> None:
     """Set when a poll opens and closes. "now" changes nothing for a poll that has opened; a closing time in the future
     reopens a closed one.
 
     Raises PollFrozen where the poll has votes and its opening would change, or a draw and its closing would;
-    WrongWindow where it would close before it opens; PollNotFound like get_managed_poll.
+    WrongWindow where it would close before it opens; PollChanged like edit_poll; PollNotFound like get_managed_poll.
     """
     with translated_errors():
-        fetch_one(conn, SET_SCHEDULE, slug=slug, **actor._asdict(), **schedule._asdict())
+        found, changed = fetch_one(
+            conn, SET_SCHEDULE, slug=slug, **actor._asdict(), **schedule._asdict(), revision=revision
+        )
+    raise_unless_done(slug, found, changed)
 
 
 OPEN_POLL = f"""
-WITH poll AS ({MANAGED_POLL}), changed AS (
+WITH managed AS ({MANAGED_POLL}), poll AS (
+    SELECT current.id FROM managed JOIN polls_poll AS current USING (id) WHERE {SEEN} FOR NO KEY UPDATE OF current
+), changed AS (
     UPDATE polls_poll AS changed SET opens_at = clock_timestamp()
       FROM poll
      WHERE changed.id = poll.id
@@ -46,16 +53,22 @@ WITH poll AS ({MANAGED_POLL}), changed AS (
        AND (SELECT count(*) FROM polls_option AS option WHERE option.poll_id = poll.id) >= max_choices
     RETURNING changed.id
 )
-SELECT EXISTS (SELECT FROM poll) AS found, EXISTS (SELECT FROM changed) AS done
+SELECT EXISTS (SELECT FROM managed) AS found,
+       EXISTS (SELECT FROM poll) AS seen,
+       EXISTS (SELECT FROM changed) AS done
 """
 
 
-def open_poll(conn: Connection, slug: str, actor: Actor) -> bool:
+def open_poll(conn: Connection, slug: str, actor: Actor, *, revision: int | None = None) -> bool:
     """Open a draft or a scheduled poll now. Return False for another one, or one with fewer options than may be chosen.
 
-    Raises WrongWindow where its closing time is in the past, and PollNotFound like get_managed_poll.
+    Raises WrongWindow where its closing time is in the past, PollChanged where the actor saw another `revision` of it,
+    and PollNotFound like get_managed_poll.
     """
-    return _change_state(conn, OPEN_POLL, slug, actor)
+    with translated_errors():
+        found, seen, done = fetch_one(conn, OPEN_POLL, slug=slug, **actor._asdict(), revision=revision)
+    raise_unless_done(slug, found, seen)
+    return bool(done)
 
 
 CLOSE_POLL = f"""
@@ -111,9 +124,11 @@ def unarchive_poll(conn: Connection, slug: str, actor: Actor) -> bool:
 
 # Django's foreign keys are checked at the commit, so the order does not matter.
 DELETE_POLL = f"""
-WITH managed AS ({MANAGED_POLL}), poll AS (
+WITH managed AS ({MANAGED_POLL}), held AS (
     -- Locked before any row, as in EDIT_POLL.
     SELECT id, polls_hold_votes(id) AS voted FROM managed
+), poll AS (
+    SELECT current.id FROM held JOIN polls_poll AS current USING (id) WHERE {SEEN} FOR UPDATE OF current
 ), options AS (
     DELETE FROM polls_option AS option USING poll WHERE option.poll_id = poll.id
 ), invites AS (
@@ -121,16 +136,19 @@ WITH managed AS ({MANAGED_POLL}), poll AS (
 ), deleted AS (
     DELETE FROM polls_poll AS deleted USING poll WHERE deleted.id = poll.id
 )
-SELECT EXISTS (SELECT FROM poll) AS found, true AS done
+SELECT EXISTS (SELECT FROM managed) AS found, EXISTS (SELECT FROM poll) AS deleted
 """
 
 
-def delete_poll(conn: Connection, slug: str, actor: Actor) -> None:
+def delete_poll(conn: Connection, slug: str, actor: Actor, *, revision: int | None = None) -> None:
     """Delete a poll without votes, with its options and its invitations.
 
-    Raises PollFrozen where it has votes, and PollNotFound like get_managed_poll.
+    Raises PollFrozen where it has votes, PollChanged where the actor saw another `revision` of it, and PollNotFound
+    like get_managed_poll.
     """
-    _change_state(conn, DELETE_POLL, slug, actor)
+    with translated_errors():
+        found, deleted = fetch_one(conn, DELETE_POLL, slug=slug, **actor._asdict(), revision=revision)
+    raise_unless_done(slug, found, deleted)
 
 
 def _change_state(conn: Connection, statement: str, slug: str, actor: Actor) -> bool:

@@ -8,11 +8,13 @@ from psycopg2.extensions import connection as Connection
 from polls.queries.actors import MAY_MANAGE, Actor
 from polls.queries.fetch import fetch_all, fetch_one
 from polls.queries.polls import OPTION_COLUMNS, POLL_COLUMNS, OptionRow, PollRow, StateProperties, make_options
+from polls.queries.secrecy import SHOWN_TURNOUT
 
 
 class OwnedPollColumns(NamedTuple):
-    """The columns of a poll in the list of its owner."""
+    """The columns of a poll in the list of its owner. `voter_count` is as in ManagedPoll."""
 
+    id: int
     slug: str
     title: str
     audience: str
@@ -21,6 +23,8 @@ class OwnedPollColumns(NamedTuple):
     closes_at: datetime | None
     time_zone: str
     voter_count: int
+    in_steps: bool
+    step_due: bool
 
 
 class OwnedPoll(OwnedPollColumns, StateProperties):
@@ -31,13 +35,17 @@ class OwnedPoll(OwnedPollColumns, StateProperties):
 
 class ManagedPoll(NamedTuple):
     """A poll for those who manage it: how many have voted, how many are invited, and whether it has draws, after which
-    it stays closed. From the first vote on, question, options and rules are frozen."""
+    it stays closed. From the first vote on, which `has_votes` tells, question, options and rules are frozen. While
+    `in_steps`, `voter_count` is that of the last step; where `step_due`, take_steps brings it forward."""
 
     poll: PollRow
     options: list[OptionRow]
     voter_count: int
     invited: int
     has_draws: bool
+    has_votes: bool
+    in_steps: bool
+    step_due: bool
 
 
 class BusiestMinute(NamedTuple):
@@ -59,15 +67,12 @@ class EventGroup(NamedTuple):
     details: list[dict[str, list[Any]]]
 
 
-LIST_OWN_POLLS = """
-SELECT slug, title, audience, state, opens_at, closes_at, time_zone, voters AS voter_count
+LIST_OWN_POLLS = f"""
+SELECT poll.id, slug, title, audience, state, opens_at, closes_at, time_zone,
+       shown.voters AS voter_count, in_steps, step_due
   FROM polls_poll AS poll
  CROSS JOIN LATERAL polls_state(opens_at, closes_at, archived_at) AS state
- CROSS JOIN LATERAL (
-    SELECT coalesce(sum(turnout.voters), 0)::bigint AS voters
-      FROM polls_turnout AS turnout
-     WHERE turnout.poll_id = poll.id
- ) AS turnout
+ {SHOWN_TURNOUT}
  WHERE owner_id = %(user_id)s
  ORDER BY archived_at IS NOT NULL, created_at DESC, id DESC
  LIMIT %(limit)s OFFSET %(offset)s
@@ -93,14 +98,18 @@ def get_last_time_zone(conn: Connection, user_id: int) -> str:
 
 GET_MANAGED_POLL = f"""
 SELECT {POLL_COLUMNS},
-       polls_state(opens_at, closes_at, archived_at) AS state,
+       state,
        {OPTION_COLUMNS},
-       (SELECT coalesce(sum(voters), 0)::bigint FROM polls_turnout AS turnout
-         WHERE turnout.poll_id = poll.id) AS voter_count,
+       shown.voters AS voter_count,
        (SELECT count(*) FROM polls_invite AS invite
          WHERE invite.poll_id = poll.id AND revoked_at IS NULL) AS invited,
-       EXISTS (SELECT FROM polls_entries AS entries WHERE entries.poll_id = poll.id) AS has_draws
+       EXISTS (SELECT FROM polls_entries AS entries WHERE entries.poll_id = poll.id) AS has_draws,
+       turnout.voters > 0 AS has_votes,
+       in_steps,
+       step_due
   FROM polls_poll AS poll
+ CROSS JOIN LATERAL polls_state(opens_at, closes_at, archived_at) AS state
+ {SHOWN_TURNOUT}
  WHERE slug = %(slug)s AND {MAY_MANAGE}
 """
 
@@ -108,10 +117,9 @@ SELECT {POLL_COLUMNS},
 def get_managed_poll(conn: Connection, slug: str, actor: Actor) -> ManagedPoll:
     """Return a poll for an actor who manages it. Raises PollNotFound where there is no such poll, or the actor may not
     manage it."""
-    *poll, option_ids, option_texts, voter_count, invited, has_draws = fetch_one(
-        conn, GET_MANAGED_POLL, slug=slug, **actor._asdict()
-    )
-    return ManagedPoll(PollRow(*poll), make_options(option_ids, option_texts), voter_count, invited, has_draws)
+    row = fetch_one(conn, GET_MANAGED_POLL, slug=slug, **actor._asdict())
+    *poll, option_ids, option_texts = row[:-6]
+    return ManagedPoll(PollRow(*poll), make_options(option_ids, option_texts), *row[-6:])
 
 
 GET_BUSIEST_MINUTE = """

@@ -8,6 +8,7 @@ from psycopg2.extensions import connection as Connection
 
 from polls.choices import Audience, State, Visibility
 from polls.queries.fetch import fetch_all, fetch_one
+from polls.queries.secrecy import SHOWN_TURNOUT
 from polls.queries.votes import OWN_VOTE_COLUMNS, OWN_VOTE_JOINS, OwnVote
 
 # Characters of the random code at the end of each slug. The index polls_poll_code is on just that many.
@@ -124,6 +125,11 @@ class PollRow(PollColumns, StateProperties):
         return self.results == Visibility.ALWAYS
 
     @property
+    def shows_results_to_voters(self) -> bool:
+        """Whether those who have voted see the results."""
+        return self.results == Visibility.VOTED
+
+    @property
     def shows_results_after_closing(self) -> bool:
         """Whether everyone sees the results after it has closed, and only the owner before."""
         return self.results == Visibility.CLOSED
@@ -132,6 +138,22 @@ class PollRow(PollColumns, StateProperties):
     def shows_results_to_owner_only(self) -> bool:
         """Whether the owner alone sees the results."""
         return self.results == Visibility.OWNER
+
+    @property
+    def is_secret(self) -> bool:
+        """Whether voters are people of whom no choice may become known: so no single vote shows while it is open."""
+        return not self.named and not self.is_for_link
+
+    @property
+    def withholds_counts(self) -> bool:
+        """Whether nobody, not even the owner, sees counts before it has closed: the owner sees who has voted."""
+        hidden = self.shows_results_after_closing or self.shows_results_to_owner_only
+        return self.is_secret and self.is_for_invited and hidden
+
+    @property
+    def withholds_voters(self) -> bool:
+        """Whether nobody sees who has voted before it has closed: counts are shown instead."""
+        return self.is_secret and self.is_for_invited and not self.withholds_counts
 
 
 class OptionRow(NamedTuple):
@@ -179,13 +201,15 @@ SELECT {POLL_COLUMNS},
   FROM polls_poll AS poll
   LEFT JOIN LATERAL (
     -- The order must not give away a turnout that is not public.
-    SELECT sum(voters) AS voters FROM polls_turnout AS turnout
-     WHERE turnout.poll_id = poll.id AND poll.results = 'always' AND %(by_votes)s
-  ) AS shown ON true
+    SELECT public.voters
+      FROM polls_state(opens_at, closes_at, archived_at) AS state
+     CROSS JOIN LATERAL (SELECT shown.voters FROM (SELECT) AS one {SHOWN_TURNOUT}) AS public
+     WHERE poll.results = 'always' AND %(by_votes)s
+  ) AS ordered ON true
  WHERE listed
    AND polls_state(opens_at, closes_at, archived_at) = 'open'
    AND strpos(lower(title), lower(%(search)s)) > 0
- ORDER BY voters DESC NULLS LAST, opens_at DESC, id DESC
+ ORDER BY nullif(ordered.voters, 0) DESC NULLS LAST, opens_at DESC, id DESC
  LIMIT %(limit)s OFFSET %(offset)s
 """
 

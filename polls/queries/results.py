@@ -7,6 +7,7 @@ from psycopg2.extensions import connection as Connection
 
 from polls.queries.fetch import fetch_one
 from polls.queries.polls import POLL_COLUMNS, VERIFICATION_COLUMNS, PollRow, Verification, make_verification
+from polls.queries.secrecy import COUNTS_WITHHELD, SHOWN_TURNOUT
 from polls.queries.votes import OWN_VOTE_COLUMNS, OWN_VOTE_JOINS, OwnVote
 
 
@@ -22,7 +23,9 @@ class OptionResult(NamedTuple):
 class Results(NamedTuple):
     """What one viewer may see of the results: where not `visible`, voter_count is 0 and each option has 0 votes.
 
-    `own` is the vote of the viewer, and `voter_key` its key, None where there is no vote that is theirs to see.
+    `own` is the vote of the viewer, and `voter_key` its key, None where there is no vote that is theirs to see. While
+    `in_steps`, these are the counts of the last step, for every viewer alike; where `step_due`, take_steps brings them
+    forward.
     """
 
     poll: PollRow
@@ -32,6 +35,8 @@ class Results(NamedTuple):
     own: OwnVote
     voter_key: str | None
     verification: Verification
+    in_steps: bool = False
+    step_due: bool = False
 
     @property
     def choices(self) -> list[int] | None:
@@ -42,7 +47,9 @@ class Results(NamedTuple):
 GET_RESULTS = f"""
 SELECT {POLL_COLUMNS},
        state, visible,
-       CASE WHEN visible THEN turnout.voters ELSE 0 END AS voter_count,
+       visible AND in_steps AS in_steps,
+       visible AND step_due AS step_due,
+       CASE WHEN visible THEN shown.voters ELSE 0 END AS voter_count,
        option_ids,
        option_texts,
        CASE WHEN visible THEN option_votes ELSE array_fill(0::bigint, ARRAY[cardinality(option_ids)]) END AS votes,
@@ -53,27 +60,28 @@ SELECT {POLL_COLUMNS},
   {OWN_VOTE_JOINS}
  CROSS JOIN LATERAL polls_state(opens_at, closes_at, archived_at) AS state
  CROSS JOIN LATERAL (
-    SELECT %(sees_all)s
-        OR poll.owner_id IS NOT DISTINCT FROM %(viewer_id)s::integer AND poll.owner_id IS NOT NULL
-        OR CASE poll.results
-               WHEN 'always' THEN true
-               WHEN 'voted' THEN voted
-               WHEN 'closed' THEN state IN ('closed', 'archived')
-               ELSE false
-           END AS visible
+    SELECT NOT {COUNTS_WITHHELD}
+       AND (%(sees_all)s
+            OR poll.owner_id IS NOT DISTINCT FROM %(viewer_id)s::integer AND poll.owner_id IS NOT NULL
+            OR CASE poll.results
+                   WHEN 'always' THEN true
+                   WHEN 'voted' THEN voted
+                   WHEN 'closed' THEN state IN ('closed', 'archived')
+                   ELSE false
+               END) AS visible
  ) AS gate
- CROSS JOIN LATERAL (
-    SELECT coalesce(sum(voters), 0)::bigint AS voters FROM polls_turnout WHERE poll_id = poll.id
- ) AS turnout
+ {SHOWN_TURNOUT}
  CROSS JOIN LATERAL (
     SELECT coalesce(array_agg(option.id ORDER BY position, option.id), '{{}}') AS option_ids,
            coalesce(array_agg(option.text::text ORDER BY position, option.id), '{{}}') AS option_texts,
            coalesce(array_agg(counted.votes ORDER BY position, option.id), '{{}}') AS option_votes
       FROM polls_option AS option
      CROSS JOIN LATERAL (
-        SELECT coalesce(sum(tally.votes), 0)::bigint AS votes
-          FROM polls_tally AS tally
-         WHERE tally.poll_id = poll.id AND tally.option_id = option.id
+        SELECT CASE WHEN in_steps THEN coalesce((step.votes ->> option.id::text)::bigint, 0) ELSE (
+            SELECT coalesce(sum(tally.votes), 0)::bigint
+              FROM polls_tally AS tally
+             WHERE tally.poll_id = poll.id AND tally.option_id = option.id
+        ) END AS votes
      ) AS counted
      WHERE option.poll_id = poll.id
  ) AS counts
@@ -109,7 +117,7 @@ def get_results(
         viewer_id=viewer_id,
         sees_all=sees_all,
     )
-    *poll, visible, voter_count, option_ids, option_texts, votes, voter_key = row[:-8]
+    *poll, visible, in_steps, step_due, voter_count, option_ids, option_texts, votes, voter_key = row[:-8]
     options = [
         OptionResult(option_id, text, number, 100 * number / voter_count if voter_count else 0.0)
         for option_id, text, number in zip(option_ids, option_texts, votes, strict=True)
@@ -122,4 +130,6 @@ def get_results(
         OwnVote(*row[-8:-4]),
         voter_key,
         make_verification(*row[-4:]),
+        in_steps,
+        step_due,
     )

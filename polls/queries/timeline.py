@@ -41,13 +41,19 @@ def get_timeline(conn: Connection, results: Results, now: datetime) -> Timeline 
     """Return when the votes were cast, for the poll of these results; None where the viewer may not see them.
 
     It never tells what was chosen. Also None where it would say too little or too much: with too few voters, fewer than
-    FEWEST_STEPS steps, or all votes in one step. In an anonymous poll nobody is shown when a single vote was cast: no
-    step is shorter than SHORTEST_ANONYMOUS_STEP, not even the last, and there is one step for VOTERS_A_STEP voters at
-    most. Reads every vote of the poll, a million in 0.2 seconds, so the result should be cached.
+    FEWEST_STEPS steps, all votes in one step, or counts that come in steps of voters. In an anonymous poll nobody is
+    shown when a single vote was cast: no step is shorter than SHORTEST_ANONYMOUS_STEP, not even the last, and there is
+    one step for VOTERS_A_STEP voters at most. Reads every vote of the poll, a million in 0.2 seconds, so the result
+    should be cached.
     """
     poll, voters = results.poll, results.voter_count
     start, end = poll.opens_at, min(now, poll.closes_at or now)
-    if not results.visible or voters < (FEWEST_VOTERS if poll.named else FEWEST_ANONYMOUS_VOTERS) or start is None:
+    if (
+        not results.visible
+        or results.in_steps
+        or voters < (FEWEST_VOTERS if poll.named else FEWEST_ANONYMOUS_VOTERS)
+        or start is None
+    ):
         return None
     span = end - start
     most = MOST_STEPS if poll.named else min(MOST_STEPS, voters // VOTERS_A_STEP)

@@ -7,6 +7,7 @@ from psycopg2.extensions import connection as Connection
 
 from polls.queries.errors import AlreadyVoted, NotChangeable, NotEntitled, NotProven, PollNotFound, translated_errors
 from polls.queries.fetch import fetch_one
+from polls.queries.secrecy import COUNTS_SHOWN
 
 
 class VoterKeys(NamedTuple):
@@ -25,7 +26,7 @@ PROVEN = """(vote.seal = ANY (%(seals)s::bytea[])
             OR vote.seal IS NULL AND (poll.audience = 'link' OR poll.named))"""
 
 # What the statements that show a poll say of the viewer's own vote. An invitation that was revoked or replaced shows
-# nothing, except to who holds the receipt.
+# nothing, except to who holds the receipt. None does while who has voted is withheld: others may have kept the link.
 OWN_VOTE_JOINS = f"""LEFT JOIN polls_vote AS vote ON vote.poll_id = poll.id AND vote.voter = ANY (%(voter_keys)s)
  CROSS JOIN LATERAL (
     SELECT EXISTS (SELECT FROM polls_invite AS invite
@@ -34,7 +35,11 @@ OWN_VOTE_JOINS = f"""LEFT JOIN polls_vote AS vote ON vote.poll_id = poll.id AND 
            coalesce({PROVEN}, false) AS proven
  ) AS claim
  CROSS JOIN LATERAL (
-    SELECT vote.id IS NOT NULL AND (poll.audience <> 'invite' OR invited OR proven) AS voted
+    SELECT vote.id IS NOT NULL AND CASE
+               WHEN proven OR poll.audience <> 'invite' THEN true
+               WHEN {COUNTS_SHOWN} AND polls_state(poll.opens_at, poll.closes_at, poll.archived_at) = 'open' THEN false
+               ELSE invited
+           END AS voted
  ) AS own"""
 
 OWN_VOTE_COLUMNS = """invited,

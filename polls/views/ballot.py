@@ -19,6 +19,7 @@ from polls.views.responses import render_poll, see_other, too_many_requests
 from polls.views.viewers import Viewer, viewer_of
 
 logger = logging.getLogger("polls")
+HAS_VOTED = (queries.AlreadyVoted, queries.NotProven)
 
 
 @never_cache
@@ -52,11 +53,13 @@ def _vote(request: HttpRequest, slug: str, viewer: Viewer) -> HttpResponse:
         _cast(slug, viewer, form.cleaned_data["choices"], form.cleaned_data["ballot"])
     except queries.PollNotFound:
         raise Http404 from None
-    except (queries.PollNotOpen, queries.AlreadyVoted, queries.NotProven):
+    except queries.PollNotOpen:
         return see_other("polls:poll", slug)
     except queries.VoteRefused as refusal:
         if isinstance(refusal, queries.OtherVoterKey):
             logger.error("No vote in /polls/%s/: its votes stand under another VOTER_KEY (see docs/keys.md)", slug)
+        if isinstance(refusal, HAS_VOTED) and not viewer.invitation:
+            return see_other("polls:poll", slug)
         return _ballot_page(request, slug, viewer, form=form, refusal=refusal)
     response = see_other("polls:results", slug)
     if new_browser:
@@ -123,6 +126,10 @@ def _ballot_page(
     if new_browser:
         viewer = viewer.with_browser(slug, new_browser)
         keys = viewer.browser if poll.is_for_link else keys
+    if form is not None and isinstance(refusal, HAS_VOTED):
+        if not votable:  # the page says that they have voted
+            return see_other("polls:poll", slug)
+        refusal = _refusal_of_a_first_vote(form, ballot) or refusal
     if form is not None and refusal is not None:
         form.add_error("choices", _what_to_correct(refusal, poll, len(form.cleaned_data["choices"])))
     options = ballot.options
@@ -148,7 +155,30 @@ def _ballot_page(
     return response
 
 
+def _refusal_of_a_first_vote(form: BallotForm, ballot: queries.Ballot) -> queries.VoteRefused | None:
+    """Return why the database would refuse this as the first vote, None where it would not.
+
+    It gave the other reason, that there is a vote. Where who has voted is withheld, a ballot that is no good must not
+    tell whether there is one: only to vote would.
+    """
+    choices, seen = form.cleaned_data["choices"], form.cleaned_data["ballot"]
+    if seen is not None and seen != ballot.verification.content_hash:
+        return queries.BallotChanged()
+    if not ballot.poll.min_choices <= len(choices) <= ballot.poll.max_choices:
+        return queries.WrongChoiceCount()
+    if len(set(choices)) < len(choices):
+        return queries.OptionRepeated()
+    if not set(choices) <= {option.id for option in ballot.options}:
+        return queries.UnknownOption()
+    return None
+
+
 def _what_to_correct(refusal: queries.VoteRefused, poll: queries.PollRow, number: int) -> str:
+    if isinstance(refusal, HAS_VOTED):
+        return gettext(
+            "A vote was cast with your invitation before, and it stands: this one was not counted. It is shown in the "
+            "browser that cast it, and to those who enter its receipt."
+        )
     if isinstance(refusal, queries.BallotChanged):
         return gettext(
             "This poll has changed since you opened it, and your vote was not counted. Please read it again, and vote."

@@ -40,7 +40,7 @@ class Slip(NamedTuple):
 @require_safe
 @for_poll_managers
 def invite_list(request: HttpRequest, actor: queries.Actor, slug: str) -> HttpResponse:
-    """Show who is invited, and whether they have voted."""
+    """Show who is invited, and whether they have voted where counts are not shown instead."""
     form = SearchForm(request.GET)
     form.is_valid()
     search = form.cleaned_data.get("q", "")
@@ -140,6 +140,15 @@ def invite_reissue(request: HttpRequest, actor: queries.Actor, slug: str, invite
         with pool().connection(autocommit=True) as conn:
             label = queries.reissue_invite(conn, slug, actor, invite_id, invite_tokens.hash_of(token), hidden_voter)
             invited = queries.get_invites(conn, slug, actor, limit=0)
+    except queries.LinksKept:
+        messages.error(
+            request,
+            gettext(
+                "Since the first vote no link is replaced before the poll has closed, so that nobody learns from it "
+                "who has voted. The link that was sent still works."
+            ),
+        )
+        return see_other(f"{reverse('polls:invite_list', args=[slug])}#invite-{invite_id}")
     except queries.InviteUsed:
         messages.error(
             request,

@@ -46,7 +46,7 @@ class LiveResults:
     """
 
     def __init__(self, results: queries.Results, *, charts: bool = False, longest: int = 60) -> None:
-        self.results = results._replace(own=queries.NO_VOTE, voter_key=None)
+        self.results = results._replace(own=queries.NO_VOTE, voter_key=None, step_due=False)
         self.charts = charts
         self.longest = longest  # seconds between two refreshes
         # A viewer who will never see the results has nothing to wait for.
@@ -86,6 +86,7 @@ class LiveResults:
             "etag": self.etag if self.goes_on else None,
             "longest": self.longest,
             "visible": visible,
+            "in_steps": self.results.in_steps,
             "when_visible": when_visible(poll),
             "now": timezone.now(),
             "voter_count": voter_count,
@@ -107,7 +108,7 @@ class LiveResults:
 
     def _timeline(self) -> queries.Timeline | None:
         """Return the votes over time, counted at most once a minute, because that reads every vote."""
-        if not self.results.visible:
+        if not self.results.visible or self.results.in_steps:
             return None
 
         def count() -> queries.Timeline | None:

@@ -16,6 +16,7 @@ from polls.event_texts import describe_events
 from polls.views.decorators import for_poll_managers
 from polls.views.poll_texts import choice_rule, when_visible
 from polls.views.responses import render_poll, see_other, zone_of
+from polls.views.revisions import sent_revision
 from polls.views.viewers import may_see_choices
 
 EVENTS_SHOWN = 50
@@ -32,6 +33,8 @@ class StateChange(NamedTuple):
     refused: Any
 
 
+# Only opening asks for the revision: it shows others what the owner believes the poll to be. The others act on a state,
+# and an urgent one, closing, is not refused because of a typo that was mended.
 STATE_CHANGES = {
     "open": StateChange(
         queries.open_poll,
@@ -52,9 +55,13 @@ def manage(request: HttpRequest, actor: queries.Actor, slug: str) -> HttpRespons
     """Show the state of a poll, its link, what can be done next, and its history."""
     with pool().connection(autocommit=True) as conn:
         managed = queries.get_managed_poll(conn, slug, actor)
+        if managed.step_due:
+            queries.take_steps(conn, [managed.poll.id])
+            managed = queries.get_managed_poll(conn, slug, actor)
         events = queries.list_events(conn, managed.poll.id, limit=EVENTS_SHOWN + 1)
         reads_votes = managed.voter_count <= MOST_VOTES_READ or "pace" in request.GET
-        busiest = queries.get_busiest_minute(conn, managed.poll.id) if reads_votes else None
+        # It counts all votes, and would tell how many there are since the last step.
+        busiest = queries.get_busiest_minute(conn, managed.poll.id) if reads_votes and not managed.in_steps else None
     with timezone.override(zone_of(managed.poll)):
         event_texts = describe_events(events[:EVENTS_SHOWN])
     context: dict[str, object] = {
@@ -86,7 +93,13 @@ def change_state(request: HttpRequest, actor: queries.Actor, slug: str, action: 
     query, done, refused = STATE_CHANGES[action]
     try:
         with pool().connection(autocommit=True) as conn:
-            changed = query(conn, slug, actor)
+            if action == "open":
+                changed = queries.open_poll(conn, slug, actor, revision=sent_revision(request))
+            else:
+                changed = query(conn, slug, actor)
+    except queries.PollChanged:
+        messages.error(request, _("This poll has changed since you opened this page. Look at it, and open it then."))
+        return see_other("polls:manage", slug)
     except queries.WrongWindow:
         messages.error(request, _("Its closing time is over: set another one, and the poll can open."))
         return see_other("polls:schedule", slug)
@@ -105,13 +118,16 @@ def delete(request: HttpRequest, actor: queries.Actor, slug: str) -> HttpRespons
         managed = queries.get_managed_poll(conn, slug, actor)
         if request.method == "POST":
             try:
-                queries.delete_poll(conn, slug, actor)
+                queries.delete_poll(conn, slug, actor, revision=sent_revision(request))
+            except queries.PollChanged:
+                messages.error(request, _("This poll has changed since you opened this page, and was not deleted."))
+                return see_other("polls:manage", slug)
             except queries.PollFrozen:
                 messages.error(request, _("The poll has votes: it can be archived, and not deleted."))
                 return see_other("polls:manage", slug)
     if request.method == "POST":
         messages.success(request, _("The poll is deleted."))
         return see_other("polls:my_polls")
-    if managed.voter_count:
+    if managed.has_votes:
         return see_other("polls:manage", slug)
     return render(request, "polls/delete.html", {"poll": managed.poll})

@@ -23,6 +23,9 @@ def my_polls(request: HttpRequest, actor: queries.Actor) -> HttpResponse:
     page = Page(form.cleaned_data.get("page") or 1, POLLS_PER_PAGE)
     with pool().connection(autocommit=True) as conn:
         polls = queries.list_own_polls(conn, actor.user_id, limit=page.limit, offset=page.offset)
+        if due := [poll.id for poll in polls if poll.step_due]:
+            queries.take_steps(conn, due)
+            polls = queries.list_own_polls(conn, actor.user_id, limit=page.limit, offset=page.offset)
     context = {
         "polls": [(poll, zone_of(poll), short_url(request, poll.slug)) for poll in page.cut(polls)],
         "page": page,

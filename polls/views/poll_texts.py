@@ -26,6 +26,10 @@ def choice_rule(poll: queries.PollRow) -> str:
 
 def when_visible(poll: queries.PollRow) -> str:
     """Say in words who sees the results of a poll, and when."""
+    if poll.withholds_counts:
+        if poll.shows_results_to_owner_only:
+            return gettext("The results are shown to the owner of the poll after it has closed, and to nobody before.")
+        return gettext("The results are shown after the poll has closed, and to nobody before.")
     return {
         Visibility.ALWAYS: gettext("The results are shown to everybody, at any time."),
         Visibility.VOTED: gettext("The results are shown to those who have voted."),

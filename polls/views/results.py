@@ -77,15 +77,14 @@ def results_json(request: HttpRequest, slug: str) -> HttpResponse:
     outcome = _results(request, slug)
     if not outcome.visible:
         return JsonResponse({"error": when_visible(outcome.poll)}, status=403)
-    return JsonResponse(
-        {
-            "slug": outcome.poll.slug,
-            "title": outcome.poll.title,
-            "state": outcome.poll.state,
-            "voters": outcome.voter_count,
-            "options": [option._asdict() for option in outcome.options],
-        }
-    )
+    counts = {
+        "slug": outcome.poll.slug,
+        "title": outcome.poll.title,
+        "state": outcome.poll.state,
+        "voters": outcome.voter_count,
+        "options": [option._asdict() for option in outcome.options],
+    }
+    return JsonResponse({**counts, "in_steps": True} if outcome.in_steps else counts)
 
 
 @never_cache
@@ -113,6 +112,9 @@ def _results_for(slug: str, **who: Any) -> queries.Results:
     try:
         with pool().connection(autocommit=True) as conn:
             outcome = queries.get_results(conn, slug, **who)
+            if outcome.step_due:
+                queries.take_steps(conn, [outcome.poll.id])
+                outcome = queries.get_results(conn, slug, **who)
     except queries.PollNotFound:
         raise Http404 from None
     if outcome.poll.is_draft:

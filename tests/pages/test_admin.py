@@ -12,7 +12,7 @@ from polls import queries
 from polls.admin.polls import POLL_STATE
 from polls.models import Event, Option, Poll, Vote
 from tests.support.owners import EVERYTHING, allow
-from tests.support.poll_forms import poll_form
+from tests.support.poll_forms import filled, guarded, poll_form
 from tests.support.servers import wait_until
 from tests.support.voters import keys_of
 
@@ -377,3 +377,81 @@ def test_being_staff_leads_to_no_address_of_a_poll(admin, staff_with, make_poll,
             assert [answer.status_code for answer in answers] == [404, 404]
     page = admin.get(f"/admin/polls/poll/{poll.id}/change/").content.decode()
     assert f'<a href="/polls/{poll.slug}/" class="viewsitelink">' in page
+
+
+def test_form_about_a_poll_that_has_changed_is_not_saved_and_shows_both(admin, make_poll, sql):
+    poll = make_poll(listed=True)
+    address = f"/admin/polls/poll/{poll.id}/change/"
+    fields = poll_form((), kept=Option.objects.all(), title="Typed", opens_at_0="2025-01-01") | guarded(admin, address)
+    fields["options-2-DELETE"] = "on"
+    sql("UPDATE polls_poll SET description = 'Bring spoons', results = 'owner'")
+    sql("INSERT INTO polls_option (poll_id, text, position) VALUES (%s, 'Vegan', 9)", poll.id)
+    before = sql("SELECT * FROM polls_poll"), sql("SELECT * FROM polls_option")
+    page = admin.post(address, fields).content.decode()
+    assert "This poll has changed since you opened this page, and nothing was saved." in page
+    assert "The options are now: “Option 1”, “Option 2”, “Option 3”, “Vegan”." in page
+    assert "Saved now: Poll 1" in page
+    assert "Saved now: Bring spoons" in page
+    assert "Saved now: only the owner" in page
+    assert page.count("Saved now:") == 4  # and the opening, which the form says otherwise
+    assert 'value="Typed"' in page
+    assert (sql("SELECT * FROM polls_poll"), sql("SELECT * FROM polls_option")) == before
+    # Saving again is a decision, and takes out no option that the form has never shown.
+    again = fields | {"seen_revision": filled(page)["seen_revision"]}
+    assert admin.post(address, again).status_code == 302
+    assert sql("SELECT title FROM polls_poll") == [("Typed",)]
+    assert [text for (text,) in sql("SELECT text FROM polls_option ORDER BY position")] == [
+        "Option 1",
+        "Option 2",
+        "Vegan",
+    ]
+
+
+@pytest.mark.parametrize("revision", ["x", "99"])
+def test_revision_that_is_none_saves_nothing(admin, make_poll, sql, revision):
+    poll = make_poll()
+    fields = poll_form((), kept=Option.objects.all(), title="Typed", seen_revision=revision)
+    assert admin.post(f"/admin/polls/poll/{poll.id}/change/", fields).status_code == 200
+    assert sql("SELECT title FROM polls_poll") == [("Poll 1",)]
+
+
+def test_correction_in_a_form_about_a_poll_that_has_changed_is_not_made(admin, make_poll, vote, sql):
+    poll = make_poll(title="Tee?")
+    vote(poll, "ann", poll.options[:1])
+    address = f"/admin/polls/poll/{poll.id}/change/"
+    seen = guarded(admin, address)
+    sql("INSERT INTO polls_correction (poll_id, field, after, reason) VALUES (%s, 'title', 'Tea?', 'typo')", poll.id)
+    correction = {"corrections-TOTAL_FORMS": 1, "corrections-0-field": "title", "corrections-0-after": "Thee?"}
+    response = admin.post(address, poll_form((), **correction, **{"corrections-0-reason": "typo"}, **seen))
+    assert "This poll has changed since you opened this page" in response.content.decode()
+    assert sql("SELECT title FROM polls_poll") == [("Tea?",)]
+
+
+@pytest.mark.parametrize(
+    "change", ["UPDATE polls_poll SET title = 'Meanwhile'", "DELETE FROM polls_option WHERE id = {}"]
+)
+def test_change_under_way_is_waited_for_and_then_not_overwritten(
+    admin, make_poll, sql, connections_to_test_database, change
+):
+    poll = make_poll()
+    address = f"/admin/polls/poll/{poll.id}/change/"
+    fields = poll_form((), kept=Option.objects.all(), title="Typed", opens_at_0="2025-01-01") | guarded(admin, address)
+    answers = []
+
+    def save():
+        answers.append(admin.post(address, fields))
+        connection.close()
+
+    changing = connections_to_test_database()
+    changing.autocommit = False
+    with changing.cursor() as cursor:
+        cursor.execute(change.format(poll.options[2]))
+    saving = threading.Thread(target=save)
+    saving.start()
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    wait_until(lambda: sql(waiting) == [(1,)] or not saving.is_alive())
+    assert not answers
+    changing.commit()
+    saving.join(timeout=20)
+    assert "This poll has changed since you opened this page" in answers[0].content.decode()
+    assert sql("SELECT title FROM polls_poll WHERE title = 'Typed'") == []

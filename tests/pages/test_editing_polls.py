@@ -276,3 +276,116 @@ def test_correction_of_a_poll_whose_votes_were_taken_back_is_told(owner, own_pol
     monkeypatch.setattr(queries, "get_managed_poll", withdraw_right_after)
     response = owner.post(f"/polls/{poll.slug}/correct/?what=title", {"after": "Mended", "reason": "A typo."})
     assert "can be edited again" in text_of(response)
+
+
+def opened(client, path):
+    """The fields of a page's form that guard what it was filled in against."""
+    return {"revision": filled(text_of(client.get(path)))["revision"]}
+
+
+def test_edit_of_a_poll_that_has_changed_loses_nothing_and_shows_both(as_user, own_poll, sql):
+    poll = own_poll(listed=False)
+    owner, administrator = as_user("owner"), as_user("staff")
+    path = f"/polls/{poll.slug}/edit/"
+    seen = opened(administrator, path)
+    with_vegan = sent(title="Poll 1", options="Option 1\nOption 2\nOption 3\nVegan", **opened(owner, path))
+    assert owner.post(path, with_vegan).status_code == 303
+    fields = sent(title="Where do we eat?", options="Option 1\nOption 2\nOption 3")
+    response = administrator.post(path, fields | seen)
+    page = text_of(response)
+    assert "This poll has changed since you opened this page, and nothing was saved." in page
+    assert "<bdi>owner</bdi> added 1 option: “<bdi>Vegan</bdi>”" in page
+    assert '<th scope="row">Question</th><td dir="auto">Poll 1</td><td dir="auto">Where do we eat?</td>' in page
+    assert "<br>Option 3<br>Vegan</td>" in page
+    assert 'value="Where do we eat?"' in page
+    assert ">Description" not in page.partition("</table>")[0]
+    assert options_of(sql) == ["Option 1", "Option 2", "Option 3", "Vegan"]
+    assert sql("SELECT title FROM polls_poll") == [("Poll 1",)]
+    # Saving again is a decision.
+    assert administrator.post(path, fields | {"revision": filled(page)["revision"]}).status_code == 303
+    assert options_of(sql) == ["Option 1", "Option 2", "Option 3"]
+
+
+def test_edit_that_comes_back_for_another_error_is_still_guarded(as_user, own_poll, sql):
+    poll = own_poll()
+    path = f"/polls/{poll.slug}/edit/"
+    client = as_user("owner")
+    seen = opened(client, path)
+    sql("UPDATE polls_poll SET title = 'Meanwhile'")
+    page = text_of(client.post(path, sent(title="") | seen))
+    assert "Write a question." in page
+    assert filled(page)["revision"] == seen["revision"]
+    assert "has changed since" in text_of(client.post(path, sent() | seen))
+    assert sql("SELECT title FROM polls_poll") == [("Meanwhile",)]
+
+
+def test_edit_that_is_sent_twice_is_saved_once_and_no_error(owner, own_poll, sql):
+    poll = own_poll()
+    for path, fields in (
+        ("edit", sent(title="Another question", options="Tea\nCoffee")),
+        ("times", times(opens="now", closes_at=wall(LATER))),
+    ):
+        fields |= opened(owner, f"/polls/{poll.slug}/{path}/")
+        answers = [owner.post(f"/polls/{poll.slug}/{path}/", fields) for _ in range(2)]
+        assert [answer.status_code for answer in answers] == [303, 303], path
+
+
+@pytest.mark.parametrize("revision", ["-1", "x", "1" * 30, "²", ""])
+def test_revision_that_is_none_saves_nothing(owner, own_poll, sql, revision):
+    poll = own_poll()
+    response = owner.post(f"/polls/{poll.slug}/edit/", sent(revision=revision))
+    assert "has changed since" in text_of(response)
+    assert sql("SELECT title FROM polls_poll") == [("Poll 1",)]
+
+
+def test_visibility_of_a_poll_that_has_changed_is_not_overwritten(owner, own_poll, sql, vote):
+    poll = own_poll()
+    vote(poll, "ann", poll.options[:1])
+    path = f"/polls/{poll.slug}/edit/"
+    seen = opened(owner, path)
+    sql("UPDATE polls_poll SET results = 'owner'")
+    page = text_of(owner.post(path, {"results": "always", "listed": "on"} | seen))
+    assert 'Who sees the results?</th><td dir="auto">Only me</td><td dir="auto">Everyone, at any time</td>' in page
+    assert sql("SELECT results FROM polls_poll") == [("owner",)]
+    assert owner.post(path, {"results": "always", "revision": filled(page)["revision"]}).status_code == 303
+
+
+def test_times_of_a_poll_that_has_changed_are_not_overwritten(owner, own_poll, sql):
+    poll = own_poll()
+    path = f"/polls/{poll.slug}/times/"
+    seen = opened(owner, path)
+    sql("UPDATE polls_poll SET closes_at = %s", LATER)
+    page = text_of(owner.post(path, times(opens="now") | seen))
+    assert "This poll has changed since you opened this page" in page
+    assert f'datetime="{LATER:%Y-%m-%dT%H:%M}' in page
+    assert sql("SELECT closes_at FROM polls_poll") == [(LATER,)]
+    assert owner.post(path, times(opens="now", revision=filled(page)["revision"])).status_code == 303
+    assert sql("SELECT closes_at FROM polls_poll") == [(None,)]
+
+
+def test_correction_of_a_text_that_was_corrected_meanwhile_is_shown_it(owner, own_poll, sql, vote):
+    poll = own_poll(title="Tee?")
+    vote(poll, "ann", poll.options[:1])
+    path = f"/polls/{poll.slug}/correct/?what=title"
+    seen = opened(owner, path)
+    assert owner.post(path, {"after": "Tea?", "reason": "A typo."} | seen).status_code == 303
+    page = text_of(owner.post(path, {"after": "The?", "reason": "A typo."} | seen))
+    assert "This poll has changed since you opened this page" in page
+    assert "<strong><bdi>Tea?</bdi></strong>" in page
+    assert sql("SELECT title FROM polls_poll") == [("Tea?",)]
+    again = {"after": "The tea?", "reason": "A typo.", "revision": filled(page)["revision"]}
+    assert owner.post(path, again).status_code == 303
+
+
+@pytest.mark.parametrize("page", ["manage/open/", "delete/"])
+def test_poll_that_has_changed_is_neither_opened_nor_deleted_unseen(owner, own_poll, sql, page):
+    poll = own_poll(opens_in=None)
+    seen = opened(owner, f"/polls/{poll.slug}/{page.replace('open/', '')}")
+    sql("UPDATE polls_option SET text = 'Not what I saw' WHERE id = %s", poll.options[0])
+    answer = owner.post(f"/polls/{poll.slug}/{page}", seen, follow=True)
+    assert "This poll has changed since you opened this page" in text_of(answer)
+    assert state_of(sql, poll) == "draft"
+    owner.post(f"/polls/{poll.slug}/{page}", {"revision": filled(text_of(answer))["revision"]})
+    assert sql("SELECT polls_state(opens_at, closes_at, archived_at) FROM polls_poll") == (
+        [("open",)] if "open" in page else []
+    )

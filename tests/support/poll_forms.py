@@ -48,9 +48,16 @@ def filled(page):
     fields = {}
     for tag in re.findall(r"<input [^>]+>", page):
         attributes = dict(re.findall(r'(\w+)="([^"]*)"', tag))
+        if "name" not in attributes:  # a button of the admin
+            continue
         if attributes["type"] not in ("radio", "checkbox") or re.search(r"\schecked", tag):
             fields[attributes["name"]] = attributes.get("value", "on" if "checked" in tag else "")
     return fields
+
+
+def guarded(client, address):
+    """What guards the admin's form of a poll: the revision that it was filled in against."""
+    return {"seen_revision": filled(client.get(address).content.decode())["seen_revision"]}
 
 
 def poll_form(options=("Yes", "No"), *, kept=(), **fields):

@@ -128,10 +128,15 @@ STATES = {
 }
 
 
+def owner_of(stage):
+    """The id of the owner who is signed in."""
+    [owner] = stage.user.objects.filter(username="ann")
+    return owner.pk
+
+
 def owned(stage, **columns):
     """A poll with some votes of the owner who is signed in."""
-    [owner] = stage.user.objects.filter(username="ann")
-    return stage.poll(votes=(3, 5, 2), owner_id=owner.pk, **columns)
+    return stage.poll(votes=(3, 5, 2), owner_id=owner_of(stage), **columns)
 
 
 def of_owner(name, **columns):
@@ -205,6 +210,13 @@ def revoke_link(page):
     page.get_by_text("revoked", exact=True).wait_for()
 
 
+def save_what_has_changed(page):
+    page.get_by_label("Question").fill("Where else?")
+    page.locator("input[name=revision]").evaluate("field => { field.value = 9999 }")
+    page.locator("form button.primary").click()
+    page.get_by_role("alert").wait_for()
+
+
 def make_nothing(page):
     page.locator("main button.primary").click()
     page.get_by_role("alert").wait_for()
@@ -232,6 +244,13 @@ OWNERS_STATES = {
     "times": (of_owner("times/"), None),
     "correct": (of_owner("correct/"), None),
     "edit": (draft_of_owner("edit/"), None),
+    "edit-changed": (draft_of_owner("edit/"), save_what_has_changed),
+    "results-steps": (of_owner("results/", audience="account"), None),
+    "results-withheld": (of_owner("results/", audience="invite", results="closed"), None),
+    "times-secret": (
+        lambda stage: f"/polls/{stage.closed(votes=(3, 1), audience='invite', owner_id=owner_of(stage)).slug}/times/",
+        None,
+    ),
     "preview": (draft_of_owner("preview/"), None),
     "delete": (draft_of_owner("delete/"), None),
     "draws": (of_owner("draws/"), None),
