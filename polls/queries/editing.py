@@ -26,6 +26,8 @@ class PollDetails(NamedTuple):
     results: str
     listed: bool
     draw_source: str
+    locked: bool = False
+    recountable: bool = False
 
 
 class Schedule(NamedTuple):
@@ -44,12 +46,14 @@ class Schedule(NamedTuple):
 # sent twice creates one poll.
 CREATE_POLL = f"""
 WITH actor AS (
-    SELECT {NAME_ACTOR}
+    SELECT {NAME_ACTOR}, set_config('polls.role', 'owner', true)
 ), made AS (
     INSERT INTO polls_poll (slug, owner_id, title, description, audience, named, changeable, shuffled,
-                            min_choices, max_choices, results, listed, draw_source, time_zone, opens_at, closes_at)
+                            min_choices, max_choices, results, listed, draw_source, locked, recountable, time_zone,
+                            opens_at, closes_at)
     SELECT %(slug)s, %(user_id)s, %(title)s, %(description)s, %(audience)s, %(named)s, %(changeable)s, %(shuffled)s,
-           %(min_choices)s, %(max_choices)s, %(results)s, %(listed)s, %(draw_source)s, %(time_zone)s,
+           %(min_choices)s, %(max_choices)s, %(results)s, %(listed)s, %(draw_source)s, %(locked)s, %(recountable)s,
+           %(time_zone)s,
            CASE %(opens)s::text
                WHEN 'now' THEN clock_timestamp()
                WHEN 'at' THEN greatest(%(opens_at)s::timestamptz, clock_timestamp())
@@ -72,7 +76,8 @@ SELECT count(*) FROM options
 def create_poll(conn: Connection, slug: str, actor: Actor, details: PollDetails, schedule: Schedule) -> None:
     """Create a poll with its options. Where there is a poll at `slug` already, nothing happens.
 
-    Raises OptionsAlike, or WrongWindow where the poll would close before it opens; nothing is written then.
+    Raises OptionsAlike, WrongWindow where the poll would close before it opens, LockedWithoutEnd where it is locked and
+    would open without a closing time, or RecountNeedsResults; nothing is written then.
     """
     with translated_errors():
         fetch_one(conn, CREATE_POLL, slug=slug, **actor._asdict(), **_parameters(details), **schedule._asdict())
@@ -86,7 +91,8 @@ WITH managed AS ({MANAGED_POLL}), poll AS (
     UPDATE polls_poll AS edited
        SET title = %(title)s, description = %(description)s, audience = %(audience)s, named = %(named)s,
            changeable = %(changeable)s, shuffled = %(shuffled)s, min_choices = %(min_choices)s,
-           max_choices = %(max_choices)s, results = %(results)s, listed = %(listed)s, draw_source = %(draw_source)s
+           max_choices = %(max_choices)s, results = %(results)s, listed = %(listed)s, draw_source = %(draw_source)s,
+           locked = %(locked)s, recountable = %(recountable)s
       FROM poll
      WHERE edited.id = poll.id
     RETURNING edited.id
@@ -121,8 +127,9 @@ SELECT EXISTS (SELECT FROM poll) AS found
 def edit_poll(conn: Connection, slug: str, actor: Actor, details: PollDetails) -> None:
     """Replace the details of a poll: all of them or none.
 
-    Raises PollFrozen where the poll has votes and something frozen would change, OptionsAlike, or PollNotFound where
-    there is no such poll or the actor may not manage it.
+    Raises PollFrozen where the poll has votes and something frozen would change, PollLocked where it is locked, has
+    opened, and a rule would change, or like create_poll; PollNotFound where there is no such poll or the actor may not
+    manage it.
     """
     with translated_errors():
         (found,) = fetch_one(conn, EDIT_POLL, slug=slug, **actor._asdict(), **_parameters(details))
@@ -141,11 +148,12 @@ RETURNING edited.id
 
 
 def edit_visibility(conn: Connection, slug: str, actor: Actor, *, results: str, listed: bool) -> None:
-    """Change who sees the results, and whether the front page shows the poll. Neither is ever frozen.
+    """Change who sees the results, and whether the front page shows the poll. Votes freeze neither.
 
-    Raises PollNotFound like edit_poll.
+    Raises PollLocked, RecountNeedsResults or PollNotFound like edit_poll.
     """
-    fetch_one(conn, EDIT_VISIBILITY, slug=slug, **actor._asdict(), results=results, listed=listed)
+    with translated_errors():
+        fetch_one(conn, EDIT_VISIBILITY, slug=slug, **actor._asdict(), results=results, listed=listed)
 
 
 CORRECT_TEXT = f"""

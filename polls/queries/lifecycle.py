@@ -30,7 +30,8 @@ def set_schedule(conn: Connection, slug: str, actor: Actor, schedule: Schedule) 
     """Set when a poll opens and closes. "now" changes nothing for a poll that has opened; a closing time in the future
     reopens a closed one.
 
-    Raises PollFrozen where the poll has votes and its opening would change, or a draw and its closing would;
+    Raises PollFrozen where the poll has votes and its opening would change, or a draw and its closing would; PollLocked
+    where it is locked and has opened; LockedWithoutEnd where it is locked and would open without a closing time;
     WrongWindow where it would close before it opens; PollNotFound like get_managed_poll.
     """
     with translated_errors():
@@ -53,7 +54,8 @@ SELECT EXISTS (SELECT FROM poll) AS found, EXISTS (SELECT FROM changed) AS done
 def open_poll(conn: Connection, slug: str, actor: Actor) -> bool:
     """Open a draft or a scheduled poll now. Return False for another one, or one with fewer options than may be chosen.
 
-    Raises WrongWindow where its closing time is in the past, and PollNotFound like get_managed_poll.
+    Raises WrongWindow where its closing time is in the past, LockedWithoutEnd where it is locked and has none, and
+    PollNotFound like get_managed_poll.
     """
     return _change_state(conn, OPEN_POLL, slug, actor)
 
@@ -72,7 +74,7 @@ SELECT EXISTS (SELECT FROM poll) AS found, EXISTS (SELECT FROM changed) AS done
 def close_poll(conn: Connection, slug: str, actor: Actor) -> bool:
     """Close an open poll now; return False where it is not open. Waits for the votes under way, which count.
 
-    Raises PollNotFound like get_managed_poll.
+    Raises PollLocked where it is locked, and PollNotFound like get_managed_poll.
     """
     return _change_state(conn, CLOSE_POLL, slug, actor)
 

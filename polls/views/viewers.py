@@ -90,3 +90,8 @@ def may_manage(request: HttpRequest, poll: queries.PollRow) -> bool:
     """Whether the viewer may manage this poll, as its owner and staff may."""
     user = request.user
     return user.is_staff or (user.pk is not None and user.pk == poll.owner_id)
+
+
+def role_of(request: HttpRequest, poll: queries.PollRow) -> str:
+    """Return as what somebody who may manage this poll acts: owner or staff."""
+    return "owner" if request.user.pk == poll.owner_id else "staff"
