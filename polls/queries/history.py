@@ -16,16 +16,24 @@ from polls.queries.fetch import fetch_all
 class RecordEntry(NamedTuple):
     """One entry of the record. `role` is owner, staff, operator, or empty before roles were written down.
 
-    `details` holds [before, after] by name; times in it are texts in UTC. `reopened` says that the poll had closed and
-    opened again with this, and `late` that it was after the opening.
+    `details` holds [before, after] by name; times in it are texts in UTC. `late` says that it was after the opening,
+    `reopened` that the poll had closed and opened again with this, and `retimed` that its times changed otherwise than by
+    closing it.
     """
 
     at: datetime
     role: str
     action: str
     details: dict[str, Any]
-    reopened: bool
     late: bool
+    reopened: bool
+    retimed: bool
+
+    @property
+    def is_unusual(self) -> bool:
+        """Whether voters should know it."""
+        told = self.action == "invites added" or "results" in self.details
+        return self.reopened or self.retimed or (self.late and told)
 
 
 class Record(NamedTuple):
@@ -157,7 +165,7 @@ def get_record(conn: Connection, poll_id: int) -> Record:
 
 LIST_RECORD = f"""
 {ENTRIES}
-SELECT at, role, action, details, reopened, late FROM entry ORDER BY id
+SELECT at, role, action, details, late, reopened, retimed FROM entry ORDER BY id
 """
 
 

@@ -27,7 +27,7 @@ class InviteRow(NamedTuple):
 
 class Invites(NamedTuple):
     """Invitations to a poll, in the order in which they were made. `invited`, `revoked` and `voter_count` count all of
-    the poll's: its invitations, the revoked ones among them, and the people who have voted."""
+    the poll's: its invitations, the revoked ones among them, and the people who have voted. In a poll that is locked and has opened, nobody else is invited."""
 
     poll_id: int
     title: str
@@ -36,6 +36,7 @@ class Invites(NamedTuple):
     invited: int
     revoked: int
     voter_count: int
+    is_locked_now: bool
     invites: list[InviteRow]
 
 
@@ -60,11 +61,12 @@ WITH poll AS MATERIALIZED (
            (SELECT count(*) FROM polls_invite AS invite
              WHERE invite.poll_id = poll.id AND revoked_at IS NOT NULL) AS revoked,
            (SELECT coalesce(sum(voters), 0)::bigint FROM polls_turnout AS turnout
-             WHERE turnout.poll_id = poll.id) AS voter_count
+             WHERE turnout.poll_id = poll.id) AS voter_count,
+           locked AND coalesce(opens_at <= clock_timestamp(), false) AS is_locked_now
       FROM polls_poll AS poll
      WHERE slug = %(slug)s AND audience = 'invite' AND {MAY_MANAGE}
 )
-SELECT poll.id, title, named, state, invited, revoked, voter_count,
+SELECT poll.id, title, named, state, invited, revoked, voter_count, is_locked_now,
        invite.id, label, token_hash, issued_at, revoked_at
   FROM poll
   LEFT JOIN LATERAL (
@@ -96,7 +98,7 @@ def get_invites(
     )
     if not rows:
         raise PollNotFound(slug)
-    return Invites._make((*rows[0][:7], [InviteRow(*row[7:]) for row in rows if row[7] is not None]))
+    return Invites._make((*rows[0][:8], [InviteRow(*row[8:]) for row in rows if row[8] is not None]))
 
 
 LIST_VOTERS_AMONG = """
@@ -137,7 +139,8 @@ SELECT EXISTS (SELECT FROM poll) AS found FROM (SELECT count(*) FROM invite) AS 
 def make_invites(conn: Connection, slug: str, actor: Actor, people: Sequence[tuple[str, str]]) -> None:
     """Invite people, each given as a label and the hash of a token: all of them or none.
 
-    Raises InviteExists where one of the labels or hashes exists already, and PollNotFound like get_invites.
+    Raises InviteExists where one of the labels or hashes exists already, PollLocked where the poll is locked and has
+    opened, and PollNotFound like get_invites.
     """
     with translated_errors():
         (found,) = fetch_one(
