@@ -340,9 +340,7 @@ class Event(models.Model):
         ordering = ("id",)
         # The public record reads these, and not the thousands of single invitations.
         indexes = (
-            models.Index(
-                name="polls_event_record", fields=["poll", "id"], condition=~Q(action__startswith="invite ")
-            ),
+            models.Index(name="polls_event_record", fields=["poll", "id"], condition=~Q(action__startswith="invite ")),
         )
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""The public record: how many are invited, as numbers without names; and a locked poll keeps its end in other ways too."""
+"""The public record counts invitations without names, and no archive ends a locked poll early."""
 
 from django.db import migrations, models
 

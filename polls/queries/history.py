@@ -1,8 +1,8 @@
 """The public record of a poll: its events without names, and one hash over them.
 
 A line of the record is a JSON array of the time (UTC), the role, what was done, and its details, spelt as PostgreSQL
-spells jsonb. The hash of the record is the SHA-256 of all lines, each with a newline: that of the file which the page of
-the history offers.
+spells jsonb. The hash of the record is the SHA-256 of all lines, each with a newline: that of the file that the page of
+the history offers. What is written later is at the end, so the hash noted down at any time is that of the first lines.
 """
 
 from datetime import datetime
@@ -17,8 +17,8 @@ class RecordEntry(NamedTuple):
     """One entry of the record. `role` is owner, staff, operator, or empty before roles were written down.
 
     `details` holds [before, after] by name; times in it are texts in UTC. `late` says that it was after the opening,
-    `reopened` that the poll had closed and opened again with this, and `retimed` that its times changed otherwise than by
-    closing it.
+    `reopened` that the poll had closed and opened again with this, and `retimed` that its times changed otherwise than
+    by closing it.
     """
 
     at: datetime
@@ -37,9 +37,12 @@ class RecordEntry(NamedTuple):
 
 
 class Record(NamedTuple):
-    """The hash of the record, and how often there was in it what voters should know: closed and opened again, times
-    changed after the opening, who sees the results changed after the opening; how many people were invited, and how many
-    of them after the opening."""
+    """The hash of the record, and how often there is in it what voters should know.
+
+    `reopened` counts openings after it had closed, `retimed` changes of the times after the opening, and `revealed`
+    changes of who sees the results after the opening. `invited` counts people, `invited_late` those of them that were
+    invited after the opening.
+    """
 
     hash: str
     reopened: int
@@ -61,15 +64,14 @@ class VoteChanges(NamedTuple):
     withdrawn: int
 
 
-def _utc(moment: str) -> str:
-    return f"""to_char(({moment}) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')"""
-
+# How the record spells a time, after it was taken to UTC.
+SECONDS = """'YYYY-MM-DD"T"HH24:MI:SS"Z"'"""
 
 # Which details of which events the record shows. What is not named here is not shown: the details hold names of people.
 PUBLIC = """'{
     "poll added": ["slug", "opens_at", "closes_at"],
-    "poll changed": ["title", "description", "audience", "results", "named", "changeable", "shuffled", "listed", "locked",
-                     "recountable", "min_choices", "max_choices", "draw_source", "time_zone", "owner_id",
+    "poll changed": ["title", "description", "audience", "results", "named", "changeable", "shuffled", "listed",
+                     "locked", "recountable", "min_choices", "max_choices", "draw_source", "time_zone", "owner_id",
                      "opens_at", "closes_at", "archived_at"],
     "option added": ["text"],
     "option changed": ["text", "position"],
@@ -93,7 +95,8 @@ ENTRIES = f"""WITH published AS (
      WHERE poll_id = %(poll_id)s AND NOT (action::text LIKE 'invite %%')
        AND action LIKE 'poll %%' AND details -> 'opens_at' ->> 1 IS NOT NULL
 ), entry AS (
-    SELECT event.id, event.at, event.role, event.action, shown.details || coalesce(correction.reason, '{{}}') AS details,
+    SELECT event.id, event.at, event.role, event.action,
+           shown.details || coalesce(correction.reason, '{{}}') AS details,
            coalesce(late, false) AS late, coalesce(reopened, false) AS reopened,
            coalesce(
                late AND reopened IS NOT true
@@ -106,7 +109,8 @@ ENTRIES = f"""WITH published AS (
      CROSS JOIN LATERAL (
         SELECT coalesce(jsonb_object_agg(key, CASE
                    WHEN key IN ('opens_at', 'closes_at', 'archived_at') THEN jsonb_build_array(
-                       {_utc("(value ->> 0)::timestamptz")}, {_utc("(value ->> 1)::timestamptz")})
+                       to_char((value ->> 0)::timestamptz AT TIME ZONE 'UTC', {SECONDS}),
+                       to_char((value ->> 1)::timestamptz AT TIME ZONE 'UTC', {SECONDS}))
                    WHEN key = 'owner_id' THEN 'true'
                    ELSE value END), '{{}}') AS details
           FROM jsonb_each(event.details)
@@ -138,7 +142,7 @@ ENTRIES = f"""WITH published AS (
        AND (shown.details <> '{{}}' OR event.action = 'entries added')
 )"""
 
-LINE = f"""jsonb_build_array({_utc("at")}, role, action, details)::text || E'\\n'"""
+LINE = f"""jsonb_build_array(to_char(at AT TIME ZONE 'UTC', {SECONDS}), role, action, details)::text || E'\\n'"""
 
 
 GET_RECORD = f"""

@@ -26,8 +26,11 @@ class InviteRow(NamedTuple):
 
 
 class Invites(NamedTuple):
-    """Invitations to a poll, in the order in which they were made. `invited`, `revoked` and `voter_count` count all of
-    the poll's: its invitations, the revoked ones among them, and the people who have voted. In a poll that is locked and has opened, nobody else is invited."""
+    """Invitations to a poll, in the order in which they were made.
+
+    `invited`, `revoked` and `voter_count` count all of the poll's: its invitations, the revoked ones among them, and
+    the people who have voted. `is_locked_now` says that it is locked and has opened, so that nobody else is invited.
+    """
 
     poll_id: int
     title: str

@@ -1,6 +1,6 @@
 """The public history of a poll: what was done to it and as whom, without names, and one hash over all of it."""
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from django.core.cache import cache
 from django.http import Http404, HttpRequest, HttpResponse
@@ -80,5 +80,4 @@ def _stuffing(poll: queries.PollRow) -> Stuffing:
             new_accounts = queries.count_new_accounts(conn, poll.id) if poll.is_for_accounts else None
         return Stuffing(busiest if busiest and is_burst(busiest) else None, new_accounts)
 
-    found: Stuffing = cache.get_or_set(f"stuffing/{poll.id}/{poll.revision}", read, KEPT_SECONDS)
-    return found
+    return cast("Stuffing", cache.get_or_set(f"stuffing/{poll.id}/{poll.revision}", read, KEPT_SECONDS))

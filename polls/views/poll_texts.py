@@ -8,10 +8,12 @@ from polls import queries
 from polls.choices import Visibility
 
 LOCKED = gettext_noop(
-    "This poll is locked: since it opened nobody can close it early, open it again, change its rules, its times or who sees "
-    "the results, or invite more people."
+    "This poll is locked: since it opened nobody can close it early, open it again, change its rules, its times or who "
+    "sees the results, or invite more people."
 )
-LOCKED_WITHOUT_END = gettext_noop("A locked poll needs a closing time before it opens, for nobody can close it by hand.")
+LOCKED_WITHOUT_END = gettext_noop(
+    "A locked poll needs a closing time before it opens, for nobody can close it by hand."
+)
 
 FEWEST_IN_A_BURST = 20
 BURST = 10  # times the average

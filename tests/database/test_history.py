@@ -193,9 +193,7 @@ def test_accounts_made_while_the_poll_was_open_are_counted(conn, make_poll, djan
     for minutes in (180, 90, 80, 30):
         name = f"user-{minutes}"
         django_user_model.objects.create_user(name)
-        sql(
-            "UPDATE auth_user SET date_joined = now() - %s * interval '1 minute' WHERE username = %s", minutes, name
-        )
+        sql("UPDATE auth_user SET date_joined = now() - %s * interval '1 minute' WHERE username = %s", minutes, name)
     assert queries.count_new_accounts(conn, poll.id) == 2
 
 

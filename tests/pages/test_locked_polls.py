@@ -59,8 +59,10 @@ def test_locked_poll_needs_a_closing_time(owner, own_poll, sql):
     refused = owner.post(f"{made}open/", follow=True)
     assert refused.redirect_chain[-1][0].endswith("/times/")
     assert WITHOUT_END in text_of(owner.get(made)) + text_of(refused)
-    assert f'<a href="#id_closes_0">{WITHOUT_END}' in text_of(owner.post(made.replace("manage", "times"), times(opens="now")))
-    assert owner.post(made.replace("manage", "times"), times(opens="now", closes_at=wall(LATER))).status_code == 303
+    schedule = made.replace("manage", "times")
+    page = text_of(owner.post(schedule, times(opens="now")))
+    assert f'<a href="#id_closes_0">{WITHOUT_END}' in page
+    assert owner.post(schedule, times(opens="now", closes_at=wall(LATER))).status_code == 303
     assert sql("SELECT count(*) FROM polls_poll WHERE opens_at <= now()") == [(1,)]
 
 
@@ -90,7 +92,7 @@ def test_recount_does_not_go_together_with_hidden_results(owner, own_poll, sql, 
 def test_what_a_locked_poll_refuses_is_not_offered(owner, locked_poll, sql, vote, audience, votes):
     poll = locked_poll(audience=audience)
     if votes:
-        sql("INSERT INTO polls_vote (poll_id, voter, choices) SELECT %s, 'x', %s WHERE false", poll.id, poll.options[:1])
+        vote(poll, "ann", poll.options[:1])
     path = f"/polls/{poll.slug}"
     pages = [text_of(owner.get(f"{path}/manage/"))]
     if audience == "invite":
@@ -215,7 +217,5 @@ def test_admin_makes_locked_polls_with_a_closing_time_only(admin_client, sql, co
 def test_admin_acts_as_staff_and_as_the_owner_of_their_own_polls(admin_client, admin_user, make_poll, sql):
     for owner_id in (None, admin_user.pk):
         poll = make_poll(owner_id=owner_id, opens_in=None)
-        options = [("options", number) for number in range(3)]
-        assert len(options) == 3
         admin_client.post(f"/admin/polls/poll/{poll.id}/delete/", {"post": "yes"})
     assert sql("SELECT role FROM polls_event WHERE action = 'poll removed' ORDER BY id") == [("staff",), ("owner",)]
