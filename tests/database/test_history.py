@@ -4,6 +4,7 @@ import hashlib
 import json
 
 import pytest
+from django.core.management import call_command
 
 from polls import queries
 
@@ -209,3 +210,40 @@ def test_record_reads_no_single_invitation(conn, make_poll, sql):
     assert "polls_event_record" in plan
     assert "polls_event_poll_id" not in plan
     assert not any("rows=30" in line for line in plan.splitlines())
+
+
+@pytest.fixture
+def migrate():
+    """Migrate the app; at the end, to the latest state."""
+
+    def run(name):
+        call_command("migrate", "polls", name, verbosity=0)
+
+    yield run
+    call_command("migrate", "polls", verbosity=0)
+
+
+def test_invitations_from_before_the_record_are_counted_by_the_minute_and_once(conn, make_poll, sql, record, migrate):
+    migrate("0009")
+    poll = make_poll(audience="invite")
+    invite(sql, poll, "Ann", "Bob", "Cem")
+    sql(REISSUE, "Ann")
+    sql("UPDATE polls_invite SET revoked_at = now() WHERE label = 'Bob'")
+    sql(
+        """INSERT INTO polls_event (poll_id, at, actor, role, action, details)
+           VALUES (%s, '2026-01-01', 'user x', '', 'invite added', '{"label": [null, "Dan"]}')""",
+        poll.id,
+    )
+    migrate("0012")
+    told = [
+        ("", "invites added", {"count": [None, 3]}),
+        ("", "invites replaced", {"count": [None, 1]}),
+        ("", "invites revoked", {"count": [None, 1]}),
+        ("", "invites added", {"count": [None, 1]}),
+    ]
+    assert record(poll)[-4:] == told
+    noted = queries.get_record(conn, poll.id)
+    assert (noted.invited, noted.invited_late) == (4, 3)
+    migrate("0009")
+    migrate("0012")
+    assert queries.get_record(conn, poll.id) == noted
