@@ -36,7 +36,7 @@ def test_poll_is_made_locked_and_says_so_on_its_ballot(owner, client, sql):
     ballot = text_of(client.get(made["Location"].replace("manage/", "")))
     assert "This poll is locked." in ballot
     assert "Anyone can recount the votes." in ballot
-    assert "It is locked: nobody can close it early" in text_of(owner.get(made["Location"]))
+    assert "This poll is locked." in text_of(owner.get(made["Location"]))
 
 
 def test_copy_of_a_locked_poll_begins_locked(owner, locked_poll):
