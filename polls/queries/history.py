@@ -88,7 +88,7 @@ PUBLIC = """'{
 }'::jsonb"""
 
 # The entries of the record; each statement begins with it. The condition on the action is that of an index.
-ENTRIES = f"""WITH published AS (
+ENTRIES = f"""WITH published AS MATERIALIZED (
     -- Before that, nobody but its owner could see the poll: how a draft was edited is nobody's business.
     SELECT coalesce(min(id), 0) AS id
       FROM polls_event
