@@ -201,6 +201,8 @@ class Journal(models.Model):
 
     class Meta:
         verbose_name_plural = "journal"
+        # The few that the public record counts: votes changed and withdrawn.
+        indexes = (models.Index(name="polls_journal_removed", fields=["poll"], condition=Q(removed__isnull=False)),)
 
     def __str__(self) -> str:
         return f"entry {self.number}"
@@ -367,6 +369,10 @@ class Event(models.Model):
 
     class Meta:
         ordering = ("id",)
+        # The public record reads these, and not the thousands of single invitations.
+        indexes = (
+            models.Index(name="polls_event_record", fields=["poll", "id"], condition=~Q(action__startswith="invite ")),
+        )
 
     def __str__(self) -> str:
         return f"{self.action} by {self.actor}"

@@ -11,6 +11,7 @@ from django.db.models import CharField, F, Func, QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils import timezone
 from django.utils.html import format_html
 
 from polls import queries
@@ -38,9 +39,22 @@ FROZEN = (
     "named",
     "changeable",
     "shuffled",
+    "locked",
+    "recountable",
     "min_choices",
     "max_choices",
     "opens_at",
+)
+
+# Fixed as well where a poll is locked, from its opening on.
+LOCKED = (*(name for name in FROZEN if name not in ("title", "description")), "results", "listed", "closes_at")
+
+REFUSED = (
+    queries.PollFrozen,
+    queries.PollLocked,
+    queries.LockedWithoutEnd,
+    queries.RecountNeedsResults,
+    queries.BadCorrection,
 )
 
 POLL_STATE = Func(F("opens_at"), F("closes_at"), F("archived_at"), function="polls_state", output_field=CharField())
@@ -148,15 +162,16 @@ class PollAdmin(FewLookups, PollAdminBase):
     fieldsets = (
         (None, {"fields": ("title", "description", "owner", "address")}),
         ("Voting", {"fields": (("min_choices", "max_choices"), ("opens_at", "closes_at"), "time_zone")}),
-        ("Who votes", {"fields": ("audience", "named", "changeable", "shuffled")}),
-        ("What others see", {"fields": ("results", "listed", "draw_source")}),
+        ("Who votes", {"fields": ("audience", "named", "changeable", "shuffled", "locked")}),
+        ("What others see", {"fields": ("results", "listed", "recountable", "draw_source")}),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Poll]:
         return super().get_queryset(request).annotate(state_now=POLL_STATE).select_related("owner")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Poll | None = None) -> tuple[str, ...]:
-        return ("address", *(FROZEN if _has_votes(obj) else ()), *_not_to_open(request, obj))
+        fixed = (*(FROZEN if _has_votes(obj) else ()), *(LOCKED if _is_locked_now(obj) else ()))
+        return ("address", *dict.fromkeys((*fixed, *_not_to_open(request, obj))))
 
     def has_delete_permission(self, request: HttpRequest, obj: Poll | None = None) -> bool:
         return super().has_delete_permission(request, obj) and not _has_votes(obj)
@@ -174,13 +189,17 @@ class PollAdmin(FewLookups, PollAdminBase):
                 return super().changeform_view(request, *args, **kwargs)  # type: ignore[arg-type]
         except queries.OptionsAlike:
             messages.error(request, "Nothing was saved. Two of the options look the same.")
-        except (queries.PollFrozen, queries.BadCorrection) as error:
+        except REFUSED as error:
             messages.error(request, f"Nothing was saved. {error}.")
         return redirect(request.path)
 
     def changelist_view(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
-        with _named_in_events(request):
-            return super().changelist_view(request, *args, **kwargs)  # type: ignore[arg-type]
+        try:
+            with queries.translated_errors(), _named_in_events(request):
+                return super().changelist_view(request, *args, **kwargs)  # type: ignore[arg-type]
+        except REFUSED as error:
+            messages.error(request, f"Nothing was changed. {error}.")
+        return redirect(request.path)
 
     def delete_view(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
         try:
@@ -230,12 +249,15 @@ class PollAdmin(FewLookups, PollAdminBase):
 
 @contextmanager
 def _named_in_events(request: HttpRequest) -> Iterator[None]:
-    """Name the user in the events of what a POST changes."""
+    """Name the user in the events of what a POST changes: as the owner on the page of a poll of theirs, as staff
+    elsewhere."""
     if request.method != "POST":
         yield
         return
     with transaction.atomic():
-        queries.set_actor(connection.connection, f"user {request.user}")
+        poll_id = request.resolver_match.kwargs.get("object_id", "") if request.resolver_match else ""
+        owns = poll_id.isdecimal() and Poll.objects.filter(pk=poll_id, owner=request.user.pk).exists()
+        queries.set_actor(connection.connection, f"user {request.user}", "owner" if owns else "staff")
         yield
 
 
@@ -248,6 +270,10 @@ def _not_to_open(request: HttpRequest, poll: Poll | None) -> Iterator[str]:
         yield "results"
     if not all(holds(request.user, permission) for permission, _label in PERMISSIONS):
         yield "owner"
+
+
+def _is_locked_now(poll: Poll | None) -> bool:
+    return poll is not None and poll.locked and bool(poll.opens_at and poll.opens_at <= timezone.now())
 
 
 def _has_votes(poll: Poll | None) -> bool:

@@ -29,6 +29,8 @@ RESULTS = (
     (Visibility.OWNER, _("Only me")),
 )
 
+RECOUNT_NEEDS_RESULTS = _("Where anyone can recount the votes, others than you see the results.")
+
 
 def new_key() -> str:
     """Return the key that seeds the random code of an address, 128 bits."""
@@ -64,7 +66,7 @@ class OptionsField(forms.Field):
 
 
 class VisibilityForm(forms.Form):
-    """Who sees the results, and whether the front page shows the poll. Neither is ever frozen."""
+    """Who sees the results, and whether the front page shows the poll. Votes freeze neither."""
 
     results = forms.ChoiceField(
         label=_("Who sees the results?"),
@@ -109,7 +111,16 @@ class PollDetailsForm(VisibilityForm):
         required=False,  # find_problems says more about an empty field
     )
     audience = forms.ChoiceField(
-        label=_("Who may vote?"), choices=AUDIENCES, initial=Audience.LINK, widget=forms.RadioSelect
+        label=_("Who may vote?"),
+        help_text=_(
+            "A link is for quick questions: somebody with several browsers can vote more than once. Accounts are safer "
+            "where not everyone can make one, or several. For votes that matter, invite people: one vote for each. The "
+            "history of the poll shows everyone how many were invited and when, and after closing whether suspiciously "
+            "many votes came at once."
+        ),
+        choices=AUDIENCES,
+        initial=Audience.LINK,
+        widget=forms.RadioSelect,
     )
     named = forms.BooleanField(
         label=_("I see who chose what"), help_text=_("The ballot tells voters so."), required=False
@@ -125,6 +136,23 @@ class PollDetailsForm(VisibilityForm):
     shuffled = forms.BooleanField(
         label=_("Each voter sees the options in another order"),
         help_text=_("Then no option gains from standing first."),
+        required=False,
+    )
+    locked = forms.BooleanField(
+        label=_("Lock the poll once it has opened"),
+        help_text=_(
+            "Then nobody can close it early, open it again, change its times or who sees the results, or invite more "
+            "people, and voters are told so. It needs a closing time."
+        ),
+        required=False,
+    )
+    recountable = forms.BooleanField(
+        label=_("Anyone can recount the votes"),
+        help_text=_(
+            "After closing, each choice is published beside the hash of its receipt, without names. This does not go "
+            "together with results for you only. It weakens the secrecy of an anonymous poll with few voters, or whose "
+            "voters could be watched: who gets hold of a receipt sees the choice."
+        ),
         required=False,
     )
     min_choices = forms.IntegerField(label=_("Fewest choices"), min_value=1, max_value=MOST_OPTIONS, initial=1)
@@ -148,6 +176,8 @@ class PollDetailsForm(VisibilityForm):
             self.add_error("max_choices", problem % {"options": len(options)})
         elif fewest and most and fewest > most:
             self.add_error("min_choices", _("The fewest choices are no more than the most."))
+        if self.cleaned_data.get("recountable") and self.cleaned_data.get("results") == Visibility.OWNER:
+            self.add_error("results", RECOUNT_NEEDS_RESULTS)
         return self.cleaned_data
 
     def details(self) -> queries.PollDetails:

@@ -26,7 +26,7 @@ def claim_polls_with_votes(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) 
 
 
 class Migration(migrations.Migration):
-    dependencies = (("polls", "0010_staff_permissions"),)
+    dependencies = (("polls", "0012_record"),)
     operations = (
         migrations.CreateModel(
             name="PollKey",

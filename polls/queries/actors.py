@@ -32,8 +32,12 @@ SEES_RESULTS = "(%(sees_results)s OR owner_id = %(user_id)s)"
 # Names the actor for the events that triggers write until the transaction ends.
 NAME_ACTOR = "set_config('polls.actor', %(name)s, true)"
 
+# The same for the role, which is what the public record shows of an actor: owner, staff or operator.
+NAME_ROLE = "set_config('polls.role', %(role)s, true)"
+
 # The poll at `slug` if the actor may manage it, and no row otherwise. Statements that change a poll begin with it.
-MANAGED_POLL = f"""SELECT id, audience, {NAME_ACTOR}
+MANAGED_POLL = f"""SELECT id, audience, {NAME_ACTOR},
+           set_config('polls.role', CASE owner_id WHEN %(user_id)s THEN 'owner' ELSE 'staff' END, true)
       FROM polls_poll
      WHERE slug = %(slug)s AND {MAY_MANAGE}"""
 
@@ -42,7 +46,7 @@ MANAGED_POLL = f"""SELECT id, audience, {NAME_ACTOR}
 SEEN = "(%(revision)s::integer IS NULL OR current.revision = %(revision)s)"
 
 SET_ACTOR = f"""
-SELECT {NAME_ACTOR}
+SELECT {NAME_ACTOR}, {NAME_ROLE}
 """
 
 
@@ -62,6 +66,6 @@ def hold_revision(conn: Connection, poll_id: int) -> int | None:
     return int(rows[0][0]) if rows else None
 
 
-def set_actor(conn: Connection, name: str) -> None:
-    """Name the actor for the events that triggers write until the transaction ends."""
-    fetch_one(conn, SET_ACTOR, name=name)
+def set_actor(conn: Connection, name: str, role: str) -> None:
+    """Name the actor and their role for the events that triggers write until the transaction ends."""
+    fetch_one(conn, SET_ACTOR, name=name, role=role)

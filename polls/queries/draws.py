@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from psycopg2.extensions import connection as Connection
 
-from polls.queries.actors import NAME_ACTOR
+from polls.queries.actors import NAME_ACTOR, NAME_ROLE
 from polls.queries.errors import PollNotFound, translated_errors
 from polls.queries.fetch import fetch_all
 from polls.queries.votes import PROVEN
@@ -43,7 +43,7 @@ class DrawRow(NamedTuple):
 
 
 FREEZE_ENTRIES = f"""
-WITH actor AS (SELECT {NAME_ACTOR})
+WITH actor AS (SELECT {NAME_ACTOR}, {NAME_ROLE})
 INSERT INTO polls_entries (poll_id, option_id)
 SELECT %(poll_id)s, %(option_id)s::bigint
   FROM actor
@@ -55,14 +55,16 @@ SELECT %(poll_id)s, %(option_id)s::bigint
 """
 
 
-def freeze_entries(conn: Connection, poll_id: int, option_id: int | None, *, actor: str) -> None:
+def freeze_entries(
+    conn: Connection, poll_id: int, option_id: int | None, *, actor: str, role: str = "operator"
+) -> None:
     """Freeze the entries of an option of a closed poll, or, without one, those of all voters. Does nothing where they
     are frozen already.
 
     Takes seconds for a million entries. Raises the DrawRefused that says why.
     """
     with translated_errors(), conn.cursor() as cursor:
-        cursor.execute(FREEZE_ENTRIES, {"poll_id": poll_id, "option_id": option_id, "name": actor})
+        cursor.execute(FREEZE_ENTRIES, {"poll_id": poll_id, "option_id": option_id, "name": actor, "role": role})
 
 
 LIST_ENTRIES = """
@@ -95,7 +97,7 @@ def get_codes(conn: Connection, poll_id: int, option_id: int | None, *, after: i
 
 
 DRAW_WINNER = f"""
-WITH actor AS (SELECT {NAME_ACTOR})
+WITH actor AS (SELECT {NAME_ACTOR}, {NAME_ROLE})
 INSERT INTO polls_draw (poll_id, number, option_id, public_value, reason)
 SELECT %(poll_id)s, %(number)s, %(option_id)s, %(public_value)s, %(reason)s
   FROM actor
@@ -111,6 +113,7 @@ def draw_winner(
     public_value: str = "",
     reason: str = "",
     actor: str,
+    role: str = "operator",
 ) -> None:
     """Draw a winner from the frozen entries of an option, or, without one, from those of all voters. The database
     computes the winner.
@@ -118,7 +121,7 @@ def draw_winner(
     `number` is one more than that of the latest draw: of two draws at once, one is made and the other raises
     DrawOvertaken. Takes seconds for a million entries. Raises the DrawRefused that says why.
     """
-    parameters = {"poll_id": poll_id, "option_id": option_id, "number": number, "name": actor}
+    parameters = {"poll_id": poll_id, "option_id": option_id, "number": number, "name": actor, "role": role}
     with translated_errors(), conn.cursor() as cursor:
         cursor.execute(DRAW_WINNER, parameters | {"public_value": public_value, "reason": reason})
 

@@ -26,6 +26,8 @@ class PollDetails(NamedTuple):
     results: str
     listed: bool
     draw_source: str
+    locked: bool = False
+    recountable: bool = False
 
 
 class Schedule(NamedTuple):
@@ -44,12 +46,14 @@ class Schedule(NamedTuple):
 # sent twice creates one poll.
 CREATE_POLL = f"""
 WITH actor AS (
-    SELECT {NAME_ACTOR}
+    SELECT {NAME_ACTOR}, set_config('polls.role', 'owner', true)
 ), made AS (
     INSERT INTO polls_poll (slug, owner_id, title, description, audience, named, changeable, shuffled,
-                            min_choices, max_choices, results, listed, draw_source, time_zone, opens_at, closes_at)
+                            min_choices, max_choices, results, listed, draw_source, locked, recountable, time_zone,
+                            opens_at, closes_at)
     SELECT %(slug)s, %(user_id)s, %(title)s, %(description)s, %(audience)s, %(named)s, %(changeable)s, %(shuffled)s,
-           %(min_choices)s, %(max_choices)s, %(results)s, %(listed)s, %(draw_source)s, %(time_zone)s,
+           %(min_choices)s, %(max_choices)s, %(results)s, %(listed)s, %(draw_source)s, %(locked)s, %(recountable)s,
+           %(time_zone)s,
            CASE %(opens)s::text
                WHEN 'now' THEN clock_timestamp()
                WHEN 'at' THEN greatest(%(opens_at)s::timestamptz, clock_timestamp())
@@ -72,7 +76,8 @@ SELECT count(*) FROM options
 def create_poll(conn: Connection, slug: str, actor: Actor, details: PollDetails, schedule: Schedule) -> None:
     """Create a poll with its options. Where there is a poll at `slug` already, nothing happens.
 
-    Raises OptionsAlike, or WrongWindow where the poll would close before it opens; nothing is written then.
+    Raises OptionsAlike, WrongWindow where the poll would close before it opens, LockedWithoutEnd where it is locked and
+    would open without a closing time, or RecountNeedsResults; nothing is written then.
     """
     with translated_errors():
         fetch_one(conn, CREATE_POLL, slug=slug, **actor._asdict(), **_parameters(details), **schedule._asdict())
@@ -87,7 +92,8 @@ WITH managed AS ({MANAGED_POLL}), poll AS (
        SET title = %(title)s, description = %(description)s, audience = %(audience)s, named = %(named)s,
            changeable = %(changeable)s, shuffled = %(shuffled)s, min_choices = %(min_choices)s,
            max_choices = %(max_choices)s, listed = %(listed)s, draw_source = %(draw_source)s,
-           results = CASE WHEN {SEES_RESULTS} THEN %(results)s ELSE results END
+           results = CASE WHEN {SEES_RESULTS} THEN %(results)s ELSE results END,
+           locked = %(locked)s, recountable = %(recountable)s
       FROM poll
      WHERE current.id = poll.id AND {SEEN}
     RETURNING current.id
@@ -123,8 +129,9 @@ def edit_poll(conn: Connection, slug: str, actor: Actor, details: PollDetails, *
     """Replace the details of a poll: all of them or none. Who may not see its results does not change who does.
 
     `revision` is that of the poll as the actor saw it, None where it does not matter. Raises PollChanged where the poll
-    has another one by now, PollFrozen where the poll has votes and something frozen would change, OptionsAlike, or
-    PollNotFound where there is no such poll or the actor may not manage it.
+    has another one by now, PollFrozen where the poll has votes and something frozen would change, PollLocked where it
+    is locked, has opened, and a rule would change, or like create_poll; PollNotFound where there is no such poll or the
+    actor may not manage it.
     """
     with translated_errors():
         found, edited = fetch_one(
@@ -150,7 +157,7 @@ def edit_visibility(
 ) -> None:
     """Change who sees the results, which those do who see them themselves, and whether the front page shows the poll.
 
-    Raises PollChanged and PollNotFound like edit_poll.
+    Raises PollChanged, PollLocked, RecountNeedsResults, ResultsFixed or PollNotFound like edit_poll.
     """
     with translated_errors():
         found, edited = fetch_one(

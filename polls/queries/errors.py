@@ -91,6 +91,10 @@ class LockedWithoutEnd(Exception):
     """A locked poll needs a closing time before it opens, for nobody can close it by hand."""
 
 
+class RecountNeedsResults(Exception):
+    """Where anyone can recount the votes, the results are not for the owner only."""
+
+
 class WrongWindow(Exception):
     """The poll would close before it opens."""
 
@@ -158,6 +162,7 @@ ERRORS: Mapping[str, type[Exception]] = {
     "polls_poll_window": WrongWindow,
     "polls_poll_locked": PollLocked,
     "polls_poll_locked_closes": LockedWithoutEnd,
+    "polls_poll_recountable": RecountNeedsResults,
     "polls_draw_after_closing": PollNotClosed,
     "polls_draw_number": DrawOvertaken,
     "polls_draw_of_somebody": NoEntries,

@@ -31,7 +31,8 @@ class Invites(NamedTuple):
     the poll's: its invitations, the revoked ones among them, and the people who have voted, as far as that is shown.
 
     Where `voters_withheld`, nobody is shown who has voted until the poll has closed, and from the first vote on no link
-    is replaced, which `keeps_links` tells: whether one can be would tell it.
+    is replaced, which `keeps_links` tells: whether one can be would tell it. `is_locked_now` says that the poll is
+    locked and has opened, so that nobody else is invited.
     """
 
     poll_id: int
@@ -44,6 +45,7 @@ class Invites(NamedTuple):
     in_steps: bool
     voters_withheld: bool
     keeps_links: bool
+    is_locked_now: bool
     invites: list[InviteRow]
 
 
@@ -70,13 +72,15 @@ WITH poll AS MATERIALIZED (
            shown.voters AS voter_count,
            in_steps,
            {VOTERS_WITHHELD} AS voters_withheld,
-           {VOTERS_WITHHELD} AND turnout.voters > 0 AS keeps_links
+           {VOTERS_WITHHELD} AND turnout.voters > 0 AS keeps_links,
+           locked AND coalesce(opens_at <= clock_timestamp(), false) AS is_locked_now
       FROM polls_poll AS poll
      CROSS JOIN LATERAL polls_state(opens_at, closes_at, archived_at) AS state
      {SHOWN_TURNOUT}
      WHERE slug = %(slug)s AND audience = 'invite' AND {MAY_MANAGE}
 )
 SELECT poll.id, title, named, state, invited, revoked, voter_count, in_steps, voters_withheld, keeps_links,
+       is_locked_now,
        invite.id, label, token_hash, issued_at, revoked_at
   FROM poll
   LEFT JOIN LATERAL (
@@ -108,7 +112,7 @@ def get_invites(
     )
     if not rows:
         raise PollNotFound(slug)
-    return Invites._make((*rows[0][:10], [InviteRow(*row[10:]) for row in rows if row[10] is not None]))
+    return Invites._make((*rows[0][:11], [InviteRow(*row[11:]) for row in rows if row[11] is not None]))
 
 
 LIST_VOTERS_AMONG = f"""
@@ -154,7 +158,8 @@ SELECT EXISTS (SELECT FROM poll) AS found FROM (SELECT count(*) FROM invite) AS 
 def make_invites(conn: Connection, slug: str, actor: Actor, people: Sequence[tuple[str, str]]) -> None:
     """Invite people, each given as a label and the hash of a token: all of them or none.
 
-    Raises InviteExists where one of the labels or hashes exists already, and PollNotFound like get_invites.
+    Raises InviteExists where one of the labels or hashes exists already, PollLocked where the poll is locked and has
+    opened, and PollNotFound like get_invites.
     """
     with translated_errors():
         (found,) = fetch_one(

@@ -33,7 +33,9 @@ def set_schedule(conn: Connection, slug: str, actor: Actor, schedule: Schedule, 
     reopens a closed one.
 
     Raises PollFrozen where the poll has votes and its opening would change, or a draw and its closing would;
-    WrongWindow where it would close before it opens; PollChanged like edit_poll; PollNotFound like get_managed_poll.
+    WrongWindow where it would close before it opens; PollLocked where it is locked and has opened; LockedWithoutEnd
+    where it is locked and would open without a closing time; PollChanged like edit_poll; PollNotFound like
+    get_managed_poll.
     """
     with translated_errors():
         found, changed = fetch_one(
@@ -62,8 +64,8 @@ SELECT EXISTS (SELECT FROM managed) AS found,
 def open_poll(conn: Connection, slug: str, actor: Actor, *, revision: int | None = None) -> bool:
     """Open a draft or a scheduled poll now. Return False for another one, or one with fewer options than may be chosen.
 
-    Raises WrongWindow where its closing time is in the past, PollChanged where the actor saw another `revision` of it,
-    and PollNotFound like get_managed_poll.
+    Raises WrongWindow where its closing time is in the past, LockedWithoutEnd where it is locked and has none,
+    PollChanged where the actor saw another `revision` of it, and PollNotFound like get_managed_poll.
     """
     with translated_errors():
         found, seen, done = fetch_one(conn, OPEN_POLL, slug=slug, **actor._asdict(), revision=revision)
@@ -85,7 +87,7 @@ SELECT EXISTS (SELECT FROM poll) AS found, EXISTS (SELECT FROM changed) AS done
 def close_poll(conn: Connection, slug: str, actor: Actor) -> bool:
     """Close an open poll now; return False where it is not open. Waits for the votes under way, which count.
 
-    Raises PollNotFound like get_managed_poll.
+    Raises PollLocked where it is locked, and PollNotFound like get_managed_poll.
     """
     return _change_state(conn, CLOSE_POLL, slug, actor)
 

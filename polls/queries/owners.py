@@ -144,7 +144,8 @@ def get_busiest_minute(conn: Connection, poll_id: int) -> BusiestMinute | None:
     return None
 
 
-# Options and invitations are grouped: thousands of them would hide the other events.
+# Options and invitations are grouped: thousands of them would hide the other events. The events that only count
+# invitations say nothing new to those who see each.
 LIST_EVENTS = """
 SELECT min(at) AS at, actor, action, count(*) AS events,
        jsonb_path_query_array(jsonb_agg(details ORDER BY id), '$[0 to 4]') AS details
@@ -157,7 +158,7 @@ SELECT min(at) AS at, actor, action, count(*) AS events,
         SELECT date_trunc('minute', at) AS minute,
                CASE WHEN action !~ '^(option |invite added$)' THEN id END AS alone
      ) AS kind
-     WHERE poll_id = %(poll_id)s
+     WHERE poll_id = %(poll_id)s AND action NOT LIKE 'invites %%'
   ) AS numbered
  GROUP BY actor, action, minute, alone, run
  ORDER BY max(id) DESC

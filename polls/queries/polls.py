@@ -105,6 +105,11 @@ class PollRow(PollColumns, StateProperties):
     __slots__ = ()
 
     @property
+    def is_locked_now(self) -> bool:
+        """Whether its rules, its times and the people invited are fixed: it is locked, and has opened."""
+        return self.locked and self.has_opened
+
+    @property
     def is_for_link(self) -> bool:
         """Whether anyone with the link may vote."""
         return self.audience == Audience.LINK

@@ -113,6 +113,7 @@ def _ballot_page(
     try:
         with pool().connection(autocommit=True) as conn:
             ballot = queries.get_poll(conn, slug, **viewer.claims)
+            record = queries.get_record(conn, ballot.poll.id)
     except queries.PollNotFound:
         raise Http404 from None
     poll = ballot.poll
@@ -148,6 +149,7 @@ def _ballot_page(
         "was_invited": viewer.invitation is not None,
         "votable": votable,
         "verification": ballot.verification,
+        "record": record,
     }
     response = render_poll(request, "polls/poll.html", poll, context)
     if new_browser:

@@ -15,6 +15,7 @@ from polls.database import pool
 from polls.forms.polls import PollForm
 from polls.slugs import make_slug
 from polls.views.decorators import for_users
+from polls.views.poll_texts import LOCKED_WITHOUT_END
 from polls.views.responses import see_other
 
 ALIKE = gettext_noop(
@@ -41,6 +42,8 @@ def create(request: HttpRequest, actor: queries.Actor) -> HttpResponse:
         form.add_error("options", _(ALIKE))
     except queries.WrongWindow:
         form.add_error("closes_at", _("The poll would close before it opens."))
+    except queries.LockedWithoutEnd:
+        form.add_error("closes", _(LOCKED_WITHOUT_END))
     else:
         messages.success(request, _("Your poll is made."))
         return see_other("polls:manage", slug)

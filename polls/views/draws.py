@@ -17,7 +17,7 @@ from polls import draws, queries
 from polls.database import pool
 from polls.forms.draws import ALL_VOTERS, DrawForm
 from polls.views.responses import render_poll, see_other, streamed
-from polls.views.viewers import may_manage, sees_all_results, viewer_of
+from polls.views.viewers import may_manage, role_of, sees_all_results, viewer_of
 
 ENTRIES_A_READ = 10_000
 
@@ -144,7 +144,7 @@ def draw_create(request: HttpRequest, slug: str) -> HttpResponse:
     if not form.is_valid():
         return _form_page(request, seen, form, status=422)
     try:
-        has_winner = _draw(seen.poll, form, request.user.get_username())
+        has_winner = _draw(seen.poll, form, request.user.get_username(), role_of(request, seen.poll))
     except queries.DrawRefused as refusal:
         said = f"{refusal}."
         form.add_error(None, gettext(said))
@@ -155,7 +155,7 @@ def draw_create(request: HttpRequest, slug: str) -> HttpResponse:
     return see_other("polls:draw_list", slug)
 
 
-def _draw(poll: queries.PollRow, form: DrawForm, actor: str) -> bool:
+def _draw(poll: queries.PollRow, form: DrawForm, actor: str, role: str) -> bool:
     """Freeze the entries, and draw unless the public value is still unknown. Return whether there is a winner.
 
     Where a public value is announced these are two steps: the entries have to be public before the value is known.
@@ -163,7 +163,7 @@ def _draw(poll: queries.PollRow, form: DrawForm, actor: str) -> bool:
     option_id, freeze = form.cleaned_data["option"], form.cleaned_data["freeze"]
     with pool().connection(autocommit=True) as conn:
         if freeze or not poll.draw_source:
-            queries.freeze_entries(conn, poll.id, option_id, actor=actor)
+            queries.freeze_entries(conn, poll.id, option_id, actor=actor, role=role)
         if not freeze:
             queries.draw_winner(
                 conn,
@@ -173,6 +173,7 @@ def _draw(poll: queries.PollRow, form: DrawForm, actor: str) -> bool:
                 public_value=form.cleaned_data["public_value"],
                 reason=form.cleaned_data["reason"],
                 actor=actor,
+                role=role,
             )
     return not freeze
 

@@ -17,11 +17,11 @@ from polls.database import pool
 from polls.event_texts import EventText, describe_events
 from polls.forms.changes import Difference, find_differences
 from polls.forms.datetimes import to_local
-from polls.forms.polls import CorrectionForm, PollDetailsForm, VisibilityForm
+from polls.forms.polls import RECOUNT_NEEDS_RESULTS, CorrectionForm, PollDetailsForm, VisibilityForm
 from polls.forms.schedule import ScheduleForm
 from polls.views.create import ALIKE, initial_details
 from polls.views.decorators import for_poll_managers
-from polls.views.poll_texts import choice_rule
+from polls.views.poll_texts import LOCKED, LOCKED_WITHOUT_END, choice_rule
 from polls.views.responses import render_poll, see_other, zone_of
 from polls.views.revisions import sent_revision
 
@@ -45,6 +45,8 @@ class Changed(NamedTuple):
 def edit(request: HttpRequest, actor: queries.Actor, slug: str) -> HttpResponse:
     """Change question, options and rules. Once there are votes, change only what is never frozen."""
     managed = _get_managed(slug, actor)
+    if managed.poll.is_locked_now:
+        return _refuse_locked(request, slug)
     data = request.POST if request.method == "POST" else None
     # A form opened before the first vote is taken for what it is, and refused with the reason.
     editable = not managed.has_votes or (data is not None and "title" in data)
@@ -79,6 +81,12 @@ def edit(request: HttpRequest, actor: queries.Actor, slug: str) -> HttpResponse:
             )
         except queries.OptionsAlike:
             form.add_error("options", _(ALIKE))
+        except queries.LockedWithoutEnd:
+            form.add_error("locked", _(LOCKED_WITHOUT_END))
+        except queries.PollLocked:
+            return _refuse_locked(request, slug)
+        except queries.RecountNeedsResults:
+            form.add_error("results", RECOUNT_NEEDS_RESULTS)
         else:
             messages.success(request, _("Your changes are saved."))
             return see_other("polls:manage", slug)
@@ -101,6 +109,8 @@ def schedule(request: HttpRequest, actor: queries.Actor, slug: str) -> HttpRespo
     if managed.has_draws:
         messages.error(request, _("A winner was drawn, or is about to be: the poll stays closed."))
         return see_other("polls:manage", slug)
+    if poll.is_locked_now:
+        return _refuse_locked(request, slug)
     zone = zone_of(poll) or ZoneInfo(timezone.get_default_timezone_name())
     form = ScheduleForm(
         request.POST if request.method == "POST" else None,
@@ -133,6 +143,10 @@ def schedule(request: HttpRequest, actor: queries.Actor, slug: str) -> HttpRespo
             form.add_error(None, message)
         except queries.WrongWindow:
             form.add_error("closes_at", _("The poll would close before it opens."))
+        except queries.LockedWithoutEnd:
+            form.add_error("closes", _(LOCKED_WITHOUT_END))
+        except queries.PollLocked:
+            return _refuse_locked(request, slug)
         else:
             messages.success(request, _("The times are saved."))
             return see_other("polls:manage", slug)
@@ -202,6 +216,11 @@ def preview(request: HttpRequest, actor: queries.Actor, slug: str) -> HttpRespon
     managed = _get_managed(slug, actor)
     context: dict[str, object] = {"options": managed.options, "choice_rule": choice_rule(managed.poll)}
     return render_poll(request, "polls/preview.html", managed.poll, context)
+
+
+def _refuse_locked(request: HttpRequest, slug: str) -> HttpResponse:
+    messages.error(request, _(LOCKED))
+    return see_other("polls:manage", slug)
 
 
 def _get_managed(slug: str, actor: queries.Actor) -> queries.ManagedPoll:

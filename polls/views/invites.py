@@ -67,6 +67,8 @@ def invite_list(request: HttpRequest, actor: queries.Actor, slug: str) -> HttpRe
 def invite_add(request: HttpRequest, actor: queries.Actor, slug: str) -> HttpResponse:
     """Read a list, show the invitations that it would create, and create all of them or none."""
     invited = _get_invites(slug, actor)
+    if invited.is_locked_now:
+        return _refuse_locked(request, slug)
     if request.method != "POST":
         return render(request, "polls/invites_add.html", {"slug": slug, "poll": invited, "form": InviteForm()})
     form = InviteForm(request.POST, request.FILES)
@@ -79,6 +81,8 @@ def invite_add(request: HttpRequest, actor: queries.Actor, slug: str) -> HttpRes
         except queries.InviteExists:
             invited = _get_invites(slug, actor)  # another request was faster, perhaps with this same form
             links = _made_before(slug, key, lines, invited)
+        except queries.PollLocked:
+            return _refuse_locked(request, slug)
         if links:
             return _links_page(request, slug, invited, key, links)
     people = read_people(lines, [invite.label for invite in invited.invites])
@@ -159,6 +163,11 @@ def invite_reissue(request: HttpRequest, actor: queries.Actor, slug: str, invite
         )
         return see_other(f"{reverse('polls:invite_list', args=[slug])}#invite-{invite_id}")
     return _slips_page(request, slug, invited, [Link(label, token)], reissued=True)
+
+
+def _refuse_locked(request: HttpRequest, slug: str) -> HttpResponse:
+    messages.error(request, gettext("This poll is locked: since it opened, nobody else can be invited."))
+    return see_other("polls:invite_list", slug)
 
 
 def _problem_texts(problems: Sequence[Person]) -> list[SafeString]:

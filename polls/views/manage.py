@@ -14,15 +14,13 @@ from polls import queries
 from polls.database import pool
 from polls.event_texts import describe_events
 from polls.views.decorators import for_poll_managers
-from polls.views.poll_texts import choice_rule, when_visible
+from polls.views.poll_texts import LOCKED, LOCKED_WITHOUT_END, choice_rule, is_burst, when_visible
 from polls.views.responses import render_poll, see_other, zone_of
 from polls.views.revisions import sent_revision
 from polls.views.viewers import may_see_choices
 
 EVENTS_SHOWN = 50
 MOST_VOTES_READ = 100_000  # for the busiest minute, unless it is asked for: it reads every vote
-FEWEST_IN_A_BURST = 20
-BURST = 10  # times the average
 
 
 class StateChange(NamedTuple):
@@ -78,12 +76,6 @@ def manage(request: HttpRequest, actor: queries.Actor, slug: str) -> HttpRespons
     return render_poll(request, "polls/manage.html", managed.poll, context)
 
 
-def is_burst(busiest: queries.BusiestMinute) -> bool:
-    """Whether a minute is suspicious. A class that votes together is not, nor is a poll that lasted minutes."""
-    average = busiest.votes / busiest.minutes
-    return busiest.votes_then >= FEWEST_IN_A_BURST and busiest.votes_then >= BURST * average
-
-
 @require_POST
 @for_poll_managers
 def change_state(request: HttpRequest, actor: queries.Actor, slug: str, action: str) -> HttpResponse:
@@ -103,6 +95,12 @@ def change_state(request: HttpRequest, actor: queries.Actor, slug: str, action: 
     except queries.WrongWindow:
         messages.error(request, _("Its closing time is over: set another one, and the poll can open."))
         return see_other("polls:schedule", slug)
+    except queries.LockedWithoutEnd:
+        messages.error(request, _(LOCKED_WITHOUT_END))
+        return see_other("polls:schedule", slug)
+    except queries.PollLocked:
+        messages.error(request, _(LOCKED))
+        return see_other("polls:manage", slug)
     if changed:
         messages.success(request, done)
     else:

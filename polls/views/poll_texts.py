@@ -2,10 +2,21 @@
 
 from collections.abc import Sequence
 
-from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext, gettext_noop, ngettext
 
 from polls import queries
 from polls.choices import Visibility
+
+LOCKED = gettext_noop(
+    "This poll is locked: since it opened nobody can close it early, open it again, change its rules, its times or who "
+    "sees the results, or invite more people."
+)
+LOCKED_WITHOUT_END = gettext_noop(
+    "A locked poll needs a closing time before it opens, for nobody can close it by hand."
+)
+
+FEWEST_IN_A_BURST = 20
+BURST = 10  # times the average
 
 
 def choice_rule(poll: queries.PollRow) -> str:
@@ -36,6 +47,12 @@ def when_visible(poll: queries.PollRow) -> str:
         Visibility.CLOSED: gettext("The results are shown after the poll has closed."),
         Visibility.OWNER: gettext("The results are shown to the owner of the poll."),
     }[Visibility(poll.results)]
+
+
+def is_burst(busiest: queries.BusiestMinute) -> bool:
+    """Whether a minute is suspicious. A class that votes together is not, nor is a poll that lasted minutes."""
+    average = busiest.votes / busiest.minutes
+    return busiest.votes_then >= FEWEST_IN_A_BURST and busiest.votes_then >= BURST * average
 
 
 def chosen_texts(

@@ -27,7 +27,9 @@ def results(request: HttpRequest, slug: str) -> HttpResponse:
     viewer = viewer_of(request, slug)
     outcome = _results(request, slug, viewer)
     receipt = viewer.receipt_of(outcome.poll, outcome.own)
-    return _page(request, "polls/results.html", outcome, LiveResults(outcome, charts=True), receipt)
+    record = None if "live" in request.GET else _record_of(outcome.poll)
+    live = LiveResults(outcome, charts=True)
+    return _page(request, "polls/results.html", outcome, live, receipt, record)
 
 
 @never_cache
@@ -54,6 +56,7 @@ def _page(
     outcome: queries.Results,
     live: LiveResults,
     receipt: Receipt | None = None,
+    record: queries.Record | None = None,
 ) -> HttpResponse:
     if "live" in request.GET:  # live.js asks for the live part
         return live.response(request)
@@ -64,6 +67,7 @@ def _page(
         "own": outcome.own,
         "chosen": chosen_texts(outcome.options, outcome.choices),
         "receipt": receipt,
+        "record": record,
         "verification": outcome.verification,
         "now": timezone.now(),
     }
@@ -83,6 +87,7 @@ def results_json(request: HttpRequest, slug: str) -> HttpResponse:
         "state": outcome.poll.state,
         "voters": outcome.voter_count,
         "options": [option._asdict() for option in outcome.options],
+        "record": _record_of(outcome.poll).hash,
     }
     return JsonResponse({**counts, "in_steps": True} if outcome.in_steps else counts)
 
@@ -106,6 +111,11 @@ def results_csv(request: HttpRequest, slug: str) -> HttpResponse:
 def _results(request: HttpRequest, slug: str, viewer: Viewer | None = None) -> queries.Results:
     viewer = viewer or viewer_of(request, slug)
     return _results_for(slug, **viewer.claims, viewer_id=viewer.user_id, sees_all=sees_all_results(request))
+
+
+def _record_of(poll: queries.PollRow) -> queries.Record:
+    with pool().connection(autocommit=True) as conn:
+        return queries.get_record(conn, poll.id)
 
 
 def _results_for(slug: str, **who: Any) -> queries.Results:

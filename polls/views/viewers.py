@@ -109,3 +109,8 @@ def sees_all_results(request: HttpRequest) -> bool:
 def may_see_choices(request: HttpRequest, poll: queries.PollRow) -> bool:
     """Whether the viewer may see who chose what in this poll, provided that it is a named one."""
     return is_owner(request.user, poll.owner_id) or holds(request.user, VIEW_CHOICES)
+
+
+def role_of(request: HttpRequest, poll: queries.PollRow) -> str:
+    """Return as what somebody who may manage this poll acts: owner or staff."""
+    return "owner" if request.user.pk == poll.owner_id else "staff"

@@ -5,7 +5,7 @@ from django.core.management import call_command
 
 from polls import voters
 
-BEFORE = "0010"
+BEFORE = "0012"
 
 
 @pytest.fixture

@@ -82,7 +82,7 @@ def test_everything_is_in_the_trail_under_the_name_of_who_did_it(desk, poll, sql
     [(invite_id,)] = sql("SELECT id FROM polls_invite")
     for action in ("revoke", "reissue"):
         desk.post(f"/polls/{poll.slug}/invites/{invite_id}/{action}/")
-    trail = sql("SELECT action, actor FROM polls_event WHERE action LIKE 'invite%%' ORDER BY id")
+    trail = sql("SELECT action, actor FROM polls_event WHERE action LIKE 'invite %%' ORDER BY id")
     assert trail == [("invite added", "owner"), ("invite changed", "owner"), ("invite changed", "owner")]
 
 

@@ -49,6 +49,20 @@ def results(poll):
     return f"/polls/{poll.slug}/results/"
 
 
+def history(poll):
+    return f"/polls/{poll.slug}/history/"
+
+
+def reopened(stage):
+    """A poll that was closed, and opened again with more people and other times."""
+    poll = stage.poll(title=LONG[:150], audience="invite", results="owner")
+    for change in ("closes_at = clock_timestamp()", "closes_at = NULL", "closes_at = now() + interval '2 days'"):
+        stage.sql(f"UPDATE polls_poll SET {change}")
+    stage.sql("INSERT INTO polls_invite (poll_id, label, token_hash) VALUES (%s, 'Ann', 'a')", poll.id)
+    stage.sql("UPDATE polls_poll SET results = 'always', title = 'Where?'")
+    return poll
+
+
 def wall(poll):
     return f"/polls/{poll.slug}/wall/"
 
@@ -115,6 +129,10 @@ STATES = {
     "results-closed": (lambda stage: results(stage.closed(SIX, votes=(31, 13, 18, 5, 3, 1))), None),
     "results-all-open": (lambda stage: results(stage.closed(votes=(2, 1))), open_all),
     "results-hidden": (lambda stage: results(stage.poll(results="closed", closes_in="1 day")), None),
+    "history": (lambda stage: history(stage.closed(votes=(3, 8, 5))), None),
+    "history-changed": (lambda stage: history(reopened(stage)), None),
+    "ballot-reopened": (lambda stage: ballot(reopened(stage)), None),
+    "ballot-locked": (lambda stage: ballot(stage.poll(locked=True, recountable=True, closes_in="1 day")), None),
     "results-hidden-voted": (lambda stage: ballot(stage.poll(results="owner")), vote_for_first),
     "wall": (lambda stage: wall(stage.poll(SIX, votes=(21, 13, 8, 5, 3, 1))), None),
     "wall-hidden": (lambda stage: wall(stage.poll(results="voted")), None),
