@@ -169,7 +169,7 @@ def get_record(conn: Connection, poll_id: int) -> Record:
 
 LIST_RECORD = f"""
 {ENTRIES}
-SELECT at, role, action, details, late, reopened, retimed FROM entry ORDER BY id
+SELECT at, role, action, details, late, reopened, retimed FROM entry ORDER BY at, id
 """
 
 

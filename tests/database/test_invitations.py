@@ -58,8 +58,9 @@ def test_invitation_is_worth_nothing_in_another_poll(conn, poll, make_invited_po
 
 
 @pytest.mark.parametrize("end", ["revoke", "reissue"])
-def test_vote_races_the_end_of_its_link(connections_to_test_database, conn, poll, sql, end):
+def test_vote_races_the_end_of_its_link(connections_to_test_database, conn, make_invited_poll, sql, end):
     """The first of the two wins: a vote that was accepted counts, and none is accepted after the link has ended."""
+    poll = make_invited_poll(results="closed")
     one, two = connections_to_test_database(), connections_to_test_database()
     rounds = 60
     tokens = invite(conn, poll, *(f"Person {number}" for number in range(rounds)))

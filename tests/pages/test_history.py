@@ -1,6 +1,7 @@
 """The history of a poll in sentences: with names for its owner, and with roles for everyone."""
 
 import hashlib
+import json
 import re
 
 import pytest
@@ -9,6 +10,7 @@ from polls import event_texts, queries
 from tests.support.invitations import follow
 from tests.support.poll_forms import LATER, sent, times
 from tests.support.responses import text_of
+from tests.support.site import Browser, serve
 
 
 def test_trail_tells_what_was_done_by_whom(owner, sql):
@@ -282,3 +284,49 @@ def test_thousands_of_options_and_invitations_are_a_line_each(client, make_poll,
     assert told[-1] == "The operator of the server invited 3000 people, after the opening"
     assert told[-2].startswith("The operator of the server added 50 options: “Option 1”, “Option 2”")
     assert len(told) == 4
+
+
+def test_row_of_a_bent_poll_over_http(make_invited_poll, users, client, sql):
+    """The same with a server, its cookies and its tokens against forged requests: 0:2, opened again, 3:2."""
+    poll = make_invited_poll(results="owner")
+    path = f"/polls/{poll.slug}"
+    client.force_login(users["owner"])
+    with serve(WEB_CONCURRENCY="1") as address:
+        owner = Browser(address)
+        owner.cookies["sessionid"] = client.cookies["sessionid"].value
+
+        def do(page, **fields):
+            owner.get(f"{path}/manage/")
+            owner.get(f"{path}/edit/")
+            return owner.request("POST", f"{path}/{page}", [("csrfmiddlewaretoken", owner.token), *fields.items()])
+
+        def let_vote(names, option):
+            for name in names:
+                [(invite_id,)] = sql("SELECT id FROM polls_invite WHERE label = %s", name)
+                [token] = set(re.findall(r"/i/([\w-]{20,})/", do(f"invites/{invite_id}/reissue/")[2]))
+                voter = Browser(address)
+                assert voter.get(f"/i/{token}/")[0] == 303
+                assert voter.get(f"{path}/")[0] == 200
+                assert voter.post(f"{path}/", [option])[0] == 303
+
+        for people, voting, option in ((SEVEN, SEVEN[:2], poll.options[1]), (FIVE, FIVE[:3], poll.options[0])):
+            assert do("invites/add/", people="\n".join(people), key="k" * 22, create="")[0] == 200
+            let_vote(voting, option)
+            assert do("manage/close/")[0] == 303
+            if people == SEVEN:
+                assert do("times/", **times())[0] == 303
+        assert do("edit/", results="always", listed="on")[0] == 303
+        anybody = Browser(address)
+        counted = json.loads(anybody.get(f"{path}/results.json")[2])
+        history, file = anybody.get(f"{path}/history/")[2], anybody.get(f"{path}/history.txt")[2]
+        told = re.sub(r"<[^>]+>", "", " ".join(history.split()))
+    assert [option["votes"] for option in counted["options"]] == [3, 2, 0]
+    assert hashlib.sha256(file.encode()).hexdigest() == counted["record"]
+    for line in (
+        "The owner opened the poll again, which had closed",
+        "The owner invited 5 people, after the opening",
+        "The owner changed who sees the results from “only the owner” to “everyone, at any time”",
+    ):
+        assert line in told
+    assert told.count("The owner closed the poll") == 2
+    assert [name for name in [*SEVEN, *FIVE, "staff,", "user "] if name in told + file] == []
