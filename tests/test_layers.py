@@ -17,11 +17,11 @@ LAYERS: list[tuple[str, set[str]]] = [
         "domain",
         {
             *("audit", "charts", "csv_export", "draws", "event_texts", "invite_tokens", "migrations", "models"),
-            *("percentages", "qr_codes", "rate_limits", "sample_data", "slugs", "templatetags", "voters"),
+            *("percentages", "qr_codes", "rate_limits", "receipts", "sample_data", "slugs", "templatetags", "voters"),
         },
     ),
     ("forms", {"forms"}),
-    ("database", {"database"}),
+    ("database", {"checkpoints", "database"}),
     ("monitoring", {"monitoring"}),
     ("app", {"apps", "checks"}),
     ("pages and commands", {"admin", "management", "middleware", "views"}),

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from psycopg2.extensions import connection as Connection
 
+from polls.queries.checkpoints import LATEST_CHECKPOINT, LATEST_COLUMNS, CheckpointRow, make_checkpoint
 from polls.queries.fetch import fetch_one
 from polls.queries.polls import POLL_COLUMNS, VERIFICATION_COLUMNS, PollRow, Verification, make_verification
 from polls.queries.votes import OWN_VOTE_COLUMNS, OWN_VOTE_JOINS, OwnVote
@@ -23,6 +24,7 @@ class Results(NamedTuple):
     """What one viewer may see of the results: where not `visible`, voter_count is 0 and each option has 0 votes.
 
     `own` is the vote of the viewer, and `voter_key` its key, None where there is no vote that is theirs to see.
+    `checkpoint` is the latest one; `unchecked` says that the poll is closed and lacks one.
     """
 
     poll: PollRow
@@ -32,6 +34,8 @@ class Results(NamedTuple):
     own: OwnVote
     voter_key: str | None
     verification: Verification
+    checkpoint: CheckpointRow | None
+    unchecked: bool
 
     @property
     def choices(self) -> list[int] | None:
@@ -48,9 +52,11 @@ SELECT {POLL_COLUMNS},
        CASE WHEN visible THEN option_votes ELSE array_fill(0::bigint, ARRAY[cardinality(option_ids)]) END AS votes,
        CASE WHEN proven THEN vote.voter END AS voter_key,
        {OWN_VOTE_COLUMNS},
-       {VERIFICATION_COLUMNS}
+       {VERIFICATION_COLUMNS},
+       {LATEST_COLUMNS}
   FROM polls_poll AS poll
   {OWN_VOTE_JOINS}
+  {LATEST_CHECKPOINT}
  CROSS JOIN LATERAL polls_state(opens_at, closes_at, archived_at) AS state
  CROSS JOIN LATERAL (
     SELECT poll.owner_id IS NOT DISTINCT FROM %(viewer_id)s::integer AND poll.owner_id IS NOT NULL
@@ -96,7 +102,7 @@ def get_results(
     votes as for ten million.
     """
     invite_id, token_hash = invitation or (None, None)
-    row = fetch_one(
+    found = fetch_one(
         conn,
         GET_RESULTS,
         slug=slug,
@@ -106,6 +112,7 @@ def get_results(
         token_hash=token_hash,
         viewer_id=viewer_id,
     )
+    *row, number, taken_at, digest, closing, unchecked = found
     *poll, visible, voter_count, option_ids, option_texts, votes, voter_key = row[:-8]
     options = [
         OptionResult(option_id, text, number, 100 * number / voter_count if voter_count else 0.0)
@@ -119,4 +126,6 @@ def get_results(
         OwnVote(*row[-8:-4]),
         voter_key,
         make_verification(*row[-4:]),
+        make_checkpoint(number, taken_at, digest, closing),
+        unchecked,
     )

@@ -10,9 +10,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.clickjacking import xframe_options_exempt
 from django.views.decorators.http import require_safe
 
-from polls import queries
+from polls import checkpoints, queries
 from polls.csv_export import csv_parts
-from polls.database import pool
 from polls.receipts import Receipt
 from polls.views.live import LiveResults
 from polls.views.poll_texts import chosen_texts, when_visible
@@ -65,6 +64,7 @@ def _page(
         "chosen": chosen_texts(outcome.options, outcome.choices),
         "receipt": receipt,
         "verification": outcome.verification,
+        "checkpoint": outcome.checkpoint,
         "now": timezone.now(),
     }
     return render_poll(request, template, outcome.poll, context)
@@ -84,6 +84,7 @@ def results_json(request: HttpRequest, slug: str) -> HttpResponse:
             "state": outcome.poll.state,
             "voters": outcome.voter_count,
             "options": [option._asdict() for option in outcome.options],
+            "checkpoint": outcome.checkpoint.hash if outcome.checkpoint else None,
         }
     )
 
@@ -111,8 +112,7 @@ def _results(request: HttpRequest, slug: str, viewer: Viewer | None = None) -> q
 
 def _results_for(slug: str, **who: Any) -> queries.Results:
     try:
-        with pool().connection(autocommit=True) as conn:
-            outcome = queries.get_results(conn, slug, **who)
+        outcome = checkpoints.read_results(slug, **who)
     except queries.PollNotFound:
         raise Http404 from None
     if outcome.poll.is_draft:

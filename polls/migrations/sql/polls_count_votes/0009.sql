@@ -20,8 +20,10 @@ BEGIN
         ON CONFLICT (poll_id, slot) DO UPDATE SET voters = turnout.voters + excluded.voters;
 
     INSERT INTO polls_journal (poll_id, added, removed)
-    SELECT poll_id, CASE sign WHEN 1 THEN leaf END, CASE sign WHEN -1 THEN leaf END
-      FROM counted CROSS JOIN LATERAL polls_leaf(poll_id, voter, seal, choices) AS leaf;
+    SELECT poll_id,
+           CASE sign WHEN 1 THEN polls_leaf(poll_id, voter, seal, choices) END,
+           CASE sign WHEN -1 THEN polls_leaf(poll_id, voter, seal, choices) END
+      FROM counted;
     RETURN NULL;
 END
 $$;
