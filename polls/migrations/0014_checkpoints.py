@@ -6,18 +6,13 @@ from django.db import migrations, models
 from polls.migrations.sql import function
 
 # The chain of the checkpoints begins anew: those of before say less, and were never shown.
-FORWARD = [
-    """
+FORGET = """
     ALTER TABLE polls_checkpoint DISABLE TRIGGER polls_checkpoint_append_only;
     DELETE FROM polls_checkpoint;
     ALTER TABLE polls_checkpoint ENABLE TRIGGER polls_checkpoint_append_only;
-    """,
-    function("polls_checkpoint_due", "0014"),
-    function("polls_take_checkpoint", "0014"),
-]
+"""
 
-REVERSE = [
-    """
+REFUSE = """
     DO $$
     BEGIN
         IF EXISTS (SELECT FROM polls_checkpoint) THEN
@@ -26,16 +21,13 @@ REVERSE = [
         END IF;
     END
     $$
-    """,
-    function("polls_take_checkpoint", "0009"),
-    "DROP FUNCTION polls_checkpoint_due",
-]
+"""
 
 
 class Migration(migrations.Migration):
     dependencies = (("polls", "0009_accountability"),)
     operations = (
-        migrations.RunSQL(FORWARD[0], migrations.RunSQL.noop),
+        migrations.RunSQL(FORGET, migrations.RunSQL.noop),
         migrations.AddField(
             model_name="checkpoint",
             name="content_hash",
@@ -54,5 +46,8 @@ class Migration(migrations.Migration):
             field=models.IntegerField(),
             preserve_default=False,
         ),
-        migrations.RunSQL(FORWARD[1:], REVERSE),
+        migrations.RunSQL(
+            [function("polls_checkpoint_due", "0014"), function("polls_take_checkpoint", "0014")],
+            [REFUSE, function("polls_take_checkpoint", "0009"), "DROP FUNCTION polls_checkpoint_due"],
+        ),
     )

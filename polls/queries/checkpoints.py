@@ -193,14 +193,50 @@ def list_sealed_votes(
 ) -> list[SealedVote]:
     """Return the votes of a closed poll in the order of their receipts; of another poll, none.
 
-    `low` and `high` bound the receipts. Reads every vote of the poll: a million in a second or two. Choices are results:
-    ask get_results first whether the viewer may see them.
+    `low` and `high` bound the receipts. Reads every vote of the poll: a million in a second or two. Choices are
+    results: ask get_results first whether the viewer may see them.
     """
     rows = fetch_all(conn, LIST_SEALED_VOTES, poll_id=poll_id, low=low, high=high, limit=limit, offset=offset)
     return [
         SealedVote(bytes(receipt), bytes(leaf), bytes(key) if key is not None else None, choices)
         for receipt, leaf, key, choices in rows
     ]
+
+
+COUNT_RECEIPTS = """
+SELECT coalesce(sum(voters), 0)::bigint AS votes
+  FROM polls_turnout AS turnout
+  JOIN polls_poll AS poll ON poll.id = turnout.poll_id AND closes_at <= clock_timestamp()
+ WHERE turnout.poll_id = %(poll_id)s
+"""
+
+
+def count_receipts(conn: Connection, poll_id: int) -> int:
+    """Return how many votes a closed poll has, 0 for another poll."""
+    [(number,)] = fetch_all(conn, COUNT_RECEIPTS, poll_id=poll_id)
+    return int(number)
+
+
+LIST_CORRECTIONS = """
+SELECT field, option_id, before, after
+  FROM polls_correction
+ WHERE poll_id = %(poll_id)s
+ ORDER BY id
+"""
+
+
+class CorrectedText(NamedTuple):
+    """A text that was corrected: the field, and which option it was."""
+
+    field: str
+    option_id: int | None
+    before: str
+    after: str
+
+
+def list_corrections(conn: Connection, poll_id: int) -> list[CorrectedText]:
+    """Return the corrections of a poll, the oldest first."""
+    return [CorrectedText(*row) for row in fetch_all(conn, LIST_CORRECTIONS, poll_id=poll_id)]
 
 
 STREAM_LEAVES = """
