@@ -13,6 +13,7 @@ pytest.register_assert_rewrite("tests.support")
 
 pytest_plugins = (
     "tests.support.browser",
+    "tests.support.checkpoints",
     "tests.support.database",
     "tests.support.draws",
     "tests.support.embedded",

@@ -13,7 +13,6 @@ from polls.forms.search import SearchForm
 from polls.receipts import public_hash, seal_of
 from polls.views.bundle import look
 from polls.views.pagination import Page
-from polls.views.poll_texts import chosen_texts
 from polls.views.responses import render_poll
 from polls.views.viewers import viewer_of
 
@@ -67,6 +66,7 @@ def receipt_list(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 def _row(vote: queries.SealedVote, results: queries.Results, own: str) -> ListedReceipt:
-    choices = vote.choices if results.visible else None
+    texts = {option.id: option.text for option in results.options}
+    choices = vote.choices if results.visible and vote.choices else []
     receipt = vote.receipt.hex()
-    return ListedReceipt(receipt, chosen_texts(results.options, choices), receipt == own)
+    return ListedReceipt(receipt, [texts.get(choice, "?") for choice in choices], receipt == own)
