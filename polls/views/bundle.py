@@ -18,7 +18,7 @@ from polls.views.viewers import viewer_of
 FORMAT: Final = 1
 BATCHES_A_READ = 1000
 LINES_A_READ = 20_000
-VOTES_A_READ = 50_000  # each read computes the receipts of all votes
+VOTES_A_READ = 25_000  # each read computes the receipts of all votes
 CODES_A_READ = 10_000
 RANGES: Final = 1 << 16  # as many as two bytes have values
 
