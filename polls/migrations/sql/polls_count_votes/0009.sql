@@ -11,6 +11,9 @@ BEGIN
      GROUP BY poll_id, option_id
      ORDER BY poll_id, option_id
         ON CONFLICT (poll_id, option_id, slot) DO UPDATE SET votes = tally.votes + excluded.votes;
+    IF NOT FOUND THEN -- there are no votes: each has a choice
+        RETURN NULL;
+    END IF;
 
     INSERT INTO polls_turnout AS turnout (poll_id, slot, voters)
     SELECT poll_id, own_slot, sign * count(*)

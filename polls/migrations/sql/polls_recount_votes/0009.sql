@@ -2,6 +2,9 @@
 CREATE OR REPLACE FUNCTION polls_recount_votes()
 RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
+    IF NOT EXISTS (SELECT FROM new_votes) THEN
+        RETURN NULL;
+    END IF;
     INSERT INTO polls_tally AS tally (poll_id, option_id, slot, votes)
     SELECT poll_id, option_id, pg_backend_pid() % 16, sum(sign)
       FROM (SELECT poll_id, choices, 1 AS sign FROM new_votes
