@@ -163,20 +163,26 @@ def list_lines(
     return {number: bytes(lines) for number, lines in rows}
 
 
-LIST_SEALED_VOTES = """
-SELECT receipt, leaf,
-       CASE WHEN recountable THEN sha256(seal || convert_to(array_to_string(choices, ','), 'UTF8')) END AS key,
-       CASE WHEN recountable THEN choices END AS choices
-  FROM (
-    SELECT sha256(known.seal) AS receipt, known.seal, choices, recountable,
-           polls_leaf(poll_id, voter, known.seal, choices) AS leaf
-      FROM polls_vote AS vote
-      -- For every viewer alike: while votes may change, nothing is shown of them.
-      JOIN polls_poll AS poll ON poll.id = poll_id AND closes_at <= clock_timestamp()
-     CROSS JOIN LATERAL (SELECT coalesce(vote.seal, polls_seal_of(poll_id, voter)) AS seal) AS known
-     WHERE poll_id = %(poll_id)s
-  ) AS sealed
- WHERE receipt >= %(low)s AND receipt < %(high)s
+# The votes of a closed poll, whose receipts lie between %(low)s and %(high)s.
+SEALED_VOTES = """(
+    SELECT receipt, leaf,
+           CASE WHEN recountable THEN sha256(seal || convert_to(array_to_string(choices, ','), 'UTF8')) END AS key,
+           CASE WHEN recountable THEN choices END AS choices
+      FROM (
+        SELECT sha256(known.seal) AS receipt, known.seal, choices, recountable,
+               polls_leaf(poll_id, voter, known.seal, choices) AS leaf
+          FROM polls_vote AS vote
+          -- For every viewer alike: while votes may change, nothing is shown of them.
+          JOIN polls_poll AS poll ON poll.id = poll_id AND closes_at <= clock_timestamp()
+         CROSS JOIN LATERAL (SELECT coalesce(vote.seal, polls_seal_of(poll_id, voter)) AS seal) AS known
+         WHERE poll_id = %(poll_id)s
+      ) AS vote
+     WHERE receipt >= %(low)s AND receipt < %(high)s
+ ) AS sealed"""
+
+LIST_SEALED_VOTES = f"""
+SELECT receipt, leaf, key, choices
+  FROM {SEALED_VOTES}
  ORDER BY receipt
  LIMIT %(limit)s OFFSET %(offset)s
 """
@@ -188,7 +194,7 @@ def list_sealed_votes(
     *,
     low: bytes = b"",
     high: bytes = b"\xff" * 33,
-    limit: int | None = None,
+    limit: int,
     offset: int = 0,
 ) -> list[SealedVote]:
     """Return the votes of a closed poll in the order of their receipts; of another poll, none.
@@ -237,6 +243,29 @@ class CorrectedText(NamedTuple):
 def list_corrections(conn: Connection, poll_id: int) -> list[CorrectedText]:
     """Return the corrections of a poll, the oldest first."""
     return [CorrectedText(*row) for row in fetch_all(conn, LIST_CORRECTIONS, poll_id=poll_id)]
+
+
+class PackedVotes(NamedTuple):
+    """Many votes in little memory: receipt, leaf and, where anyone can recount the poll, key of each, 32 bytes each.
+
+    `choices` are then those of each vote, joined with commas; else None.
+    """
+
+    hashes: bytes
+    choices: list[str] | None
+
+
+PACK_SEALED_VOTES = f"""
+SELECT string_agg(receipt || leaf || coalesce(key, ''), '' ORDER BY receipt) AS hashes,
+       string_agg(array_to_string(choices, ','), ' ' ORDER BY receipt) AS choices
+  FROM {SEALED_VOTES}
+"""
+
+
+def pack_sealed_votes(conn: Connection, poll_id: int, *, low: bytes, high: bytes) -> PackedVotes:
+    """Return what list_sealed_votes does, without limit, for the bundle of a large poll."""
+    [(hashes, choices)] = fetch_all(conn, PACK_SEALED_VOTES, poll_id=poll_id, low=low, high=high)
+    return PackedVotes(bytes(hashes or b""), choices.split(" ") if choices is not None else None)
 
 
 STREAM_LEAVES = """

@@ -54,8 +54,8 @@ class OwnVote(NamedTuple):
     receipt_id: int | None
 
 
-# Of the random seal that a vote without a receipt is given: here, because the planner would read the function that makes
-# one in the database with every vote.
+# Of the random seal that a vote without a receipt is given: here, because the planner would read the function of the
+# database that makes one with every vote.
 SEAL_BYTES: Final = 32
 
 NO_VOTE: Final = OwnVote(False, False, None, None)
