@@ -18,7 +18,7 @@ from polls.views.viewers import viewer_of
 
 FORMAT: Final = 1
 BATCHES_A_READ = 1000
-LINES_A_READ = 20_000
+LINES_A_READ = 100_000  # each read goes through all lines of a batch
 VOTES_A_READ = 100_000  # each read computes the receipts of all votes
 VOTES_A_PART = 5000
 CODES_A_READ = 10_000
