@@ -11,6 +11,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from polls import checks
+from polls.checkpoints import CheckpointTaker
 from polls.database import connect, database
 from polls.monitoring.publisher import Publisher, describe
 from polls.pool import ConnectionPool
@@ -64,11 +65,18 @@ class PollsConfig(AppConfig):
     def _publisher(self) -> Publisher:
         return Publisher(Path(settings.POOL_STATE_DIR), lambda: describe(self._pool))
 
+    @cached_property
+    def checkpoint_taker(self) -> CheckpointTaker:
+        """What takes checkpoints in this process, once there was a vote."""
+        return CheckpointTaker()
+
     def _connect(self) -> "Connection":
         self._publisher.start()  # here, because only a checkout that connects comes this way
         return connect("pool")
 
     def _close_pool(self) -> None:
+        if taker := self.__dict__.get("checkpoint_taker"):
+            taker.stop()
         if pool := self.__dict__.get("_pool"):
             self._publisher.stop()
             pool.close(timeout=0)

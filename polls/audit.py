@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
+from datetime import timezone
 from typing import TYPE_CHECKING, NamedTuple
 
 from polls import draws, queries
@@ -22,6 +24,7 @@ class Verdict(NamedTuple):
     content_hash: str
     commitment: str
     differences: list[str]
+    checkpoints: int
 
 
 def verify(conn: "Connection", slug: str, progress: Callable[[int], object]) -> Verdict:
@@ -36,14 +39,17 @@ def verify(conn: "Connection", slug: str, progress: Callable[[int], object]) -> 
         options = queries.count_choices(conn, secret.poll_id)
         content = queries.get_content(conn, secret.poll_id)
         rows = queries.list_draws(conn, secret.poll_id)
+        cuts = queries.list_cuts(conn, secret.poll_id)
         differences = [
             *_votes(counts, options),
             *_results(conn, slug, counts, options),
             *_content(content),
             *_draws(conn, secret, rows, progress),
+            *_journal(conn, secret.poll_id, progress),
+            *_checkpoints(conn, slug, secret.poll_id, cuts, progress),
             *(f"{what}: otherwise than in the trail" for what in queries.list_contradictions(conn, secret.poll_id)),
         ]
-    return Verdict(slug, counts.votes, len(rows), content.content_hash, secret.commitment, differences)
+    return Verdict(slug, counts.votes, len(rows), content.content_hash, secret.commitment, differences, len(cuts))
 
 
 def _votes(counts: queries.VoteCounts, options: list[queries.OptionCount]) -> Iterator[str]:
@@ -119,6 +125,59 @@ def _draw(root: bytes, draw: queries.DrawRow, entries: list[str]) -> Iterator[st
         yield f"draw {draw.number}: winner {draw.winner} stored, {outcome.winner} computed"
     if draw.alternates != outcome.alternates:
         yield f"draw {draw.number}: the alternates are not those computed"
+
+
+def _journal(conn: "Connection", poll_id: int, progress: Callable[[int], object]) -> Iterator[str]:
+    """Compare the leaves of the votes with what the journal has added and not removed."""
+    expected: Counter[bytes] = Counter()
+    for entry in queries.stream_journal(conn, poll_id):
+        progress(1)
+        if entry.added is not None:
+            expected[entry.added] += 1
+        if entry.removed is not None:
+            expected[entry.removed] -= 1
+    for leaf in queries.stream_leaves(conn, poll_id):
+        progress(1)
+        expected[leaf] -= 1
+    if missing := sum(number for number in expected.values() if number > 0):
+        yield f"journal: {missing} votes are not there as it has them"
+    if new := -sum(number for number in expected.values() if number < 0):
+        yield f"journal: {new} votes that it does not have"
+
+
+def _checkpoints(
+    conn: "Connection",
+    slug: str,
+    poll_id: int,
+    cuts: list[tuple[queries.BatchRow, int]],
+    progress: Callable[[int], object],
+) -> Iterator[str]:
+    """Compute the chain of checkpoints again from the journal. Its first break is named: what follows hangs on it."""
+    entries = queries.stream_journal(conn, poll_id)
+    entry = next(entries, None)
+    link = hashlib.sha256(slug.encode()).digest()
+    for number, (checkpoint, upto) in enumerate(cuts, 1):
+        lines: list[bytes] = []
+        while entry is not None and entry.number <= upto:
+            lines += (sign + leaf for sign, leaf in ((b"+", entry.added), (b"-", entry.removed)) if leaf is not None)
+            progress(1)
+            entry = next(entries, None)
+        link = hashlib.sha256(link + _head(checkpoint) + b"".join(sorted(lines))).digest()
+        if checkpoint.number != number:
+            yield f"checkpoint {number}: missing"
+            return
+        if checkpoint.hash != link.hex() or checkpoint.entries != len(lines):
+            yield f"checkpoint {number}: {checkpoint.hash} stored, {link.hex()} computed"
+            return
+
+
+def _head(checkpoint: queries.BatchRow) -> bytes:
+    """Return the hash of what a checkpoint says besides its votes."""
+    taken_at = checkpoint.taken_at.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    state = "closed" if checkpoint.closing else "open"
+    option_ids = ",".join(map(str, checkpoint.option_ids))
+    head = f"{checkpoint.number} {taken_at} {state} {checkpoint.content_hash} {option_ids}"
+    return hashlib.sha256(head.encode()).digest()
 
 
 def _frozen_codes(conn: "Connection", poll_id: int, option_id: int | None) -> list[str]:

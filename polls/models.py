@@ -211,13 +211,18 @@ class Journal(models.Model):
 class Checkpoint(models.Model):
     """The journal up to an entry as one hash, chained to the checkpoint before. Computed by the database, append-only.
 
-    `closing` says that the poll was closed then, so that no vote of it is missing.
+    The hash also covers what the poll asks: its content hash, and the ids of the options in the order of their texts.
+    `entries` is the number of votes added and removed since the checkpoint before. `closing` says that the poll was
+    closed then, so that no vote of it is missing.
     """
 
     pk = models.CompositePrimaryKey("poll", "number")
     poll = models.ForeignKey(Poll, on_delete=models.PROTECT, db_index=False, related_name="checkpoints")
     number = models.IntegerField()
     upto = models.BigIntegerField()
+    entries = models.IntegerField()
+    content_hash = models.CharField(max_length=64)
+    option_ids = ArrayField(models.BigIntegerField())
     hash = models.CharField(max_length=64)
     closing = models.BooleanField()
     taken_at = models.DateTimeField()

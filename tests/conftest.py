@@ -13,6 +13,7 @@ pytest.register_assert_rewrite("tests.support")
 
 pytest_plugins = (
     "tests.support.browser",
+    "tests.support.checkpoints",
     "tests.support.database",
     "tests.support.draws",
     "tests.support.embedded",
@@ -38,3 +39,9 @@ def django_db_setup(django_db_setup: None) -> Iterator[None]:
     """The test database; the pool is closed before it is dropped."""
     yield
     apps.get_app_config("polls").pool.close()
+
+
+@pytest.fixture(autouse=True)
+def no_checkpoints_by_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Note no vote for the thread that takes checkpoints: it would write at any moment, into any test."""
+    monkeypatch.setattr(apps.get_app_config("polls").checkpoint_taker, "note", lambda slug: None)

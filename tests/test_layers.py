@@ -31,7 +31,7 @@ LAYERS: list[tuple[str, set[str]]] = [
         },
     ),
     ("forms", {"forms"}),
-    ("database", {"database"}),
+    ("database", {"checkpoints", "database"}),
     ("monitoring", {"monitoring"}),
     ("app", {"apps", "checks"}),
     ("pages and commands", {"admin", "management", "middleware", "views"}),

@@ -35,7 +35,7 @@ REVERSE = """
 
 
 class Migration(migrations.Migration):
-    dependencies = (("polls", "0013_voter_key"),)
+    dependencies = (("polls", "0014_checkpoints"),)
     operations = (
         migrations.CreateModel(
             name="Step",

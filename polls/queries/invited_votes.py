@@ -1,12 +1,20 @@
 """Votes that are cast with an invitation."""
 
+import secrets
 from collections.abc import Sequence
 
 from psycopg2.extensions import connection as Connection
 
 from polls.queries.errors import NotEntitled, translated_errors
 from polls.queries.fetch import fetch_one
-from polls.queries.votes import PROVEN, UNDER_VOTER_KEY, VoterKeys, raise_unless_cast, raise_unless_withdrawn
+from polls.queries.votes import (
+    PROVEN,
+    SEAL_BYTES,
+    UNDER_VOTER_KEY,
+    VoterKeys,
+    raise_unless_cast,
+    raise_unless_withdrawn,
+)
 
 CAST_INVITED_VOTE = f"""
 WITH poll AS (
@@ -21,17 +29,18 @@ WITH poll AS (
        FOR SHARE OF invite
 ), vote AS (
     INSERT INTO polls_vote AS vote (poll_id, voter, choices, seal, ballot)
-    SELECT poll.id, voter, %(choices)s::bigint[], coalesce(%(seal)s, polls_random_bytes()), decode(%(ballot)s, 'hex')
+    SELECT poll.id, voter, %(choices)s::bigint[], %(seal)s, decode(%(ballot)s, 'hex')
       FROM poll CROSS JOIN invite
         ON CONFLICT (poll_id, voter) DO UPDATE
            SET choices = excluded.choices, ballot = excluded.ballot, seal = coalesce(vote.seal, excluded.seal)
          WHERE (SELECT changeable AND {PROVEN} FROM poll)
     RETURNING id
 )
-SELECT EXISTS (SELECT FROM poll) AS found,
+SELECT count(*) > 0 AS found,
        EXISTS (SELECT FROM invite) AS entitled,
        EXISTS (SELECT FROM vote) AS cast,
-       EXISTS (SELECT FROM poll WHERE changeable) AS changeable
+       coalesce(bool_or(changeable), false) AS changeable
+  FROM poll
 """
 
 
@@ -61,7 +70,7 @@ def cast_invited_vote(
             token_hash=token_hash,
             named_voter=voter.named,
             hidden_voter=voter.hidden,
-            seal=voter.seal,
+            seal=voter.seal or secrets.token_bytes(SEAL_BYTES),
             seals=[voter.seal] if voter.seal else [],
             key_id=key_id,
             choices=list(choices),

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from psycopg2.extensions import connection as Connection
 
+from polls.queries.checkpoints import LATEST_CHECKPOINT, LATEST_COLUMNS, CheckpointRow, make_checkpoint
 from polls.queries.fetch import fetch_one
 from polls.queries.polls import POLL_COLUMNS, VERIFICATION_COLUMNS, PollRow, Verification, make_verification
 from polls.queries.secrecy import COUNTS_WITHHELD, SHOWN_TURNOUT
@@ -25,7 +26,7 @@ class Results(NamedTuple):
 
     `own` is the vote of the viewer, and `voter_key` its key, None where there is no vote that is theirs to see. While
     `in_steps`, these are the counts of the last step, for every viewer alike; where `step_due`, take_steps brings them
-    forward.
+    forward. `checkpoint` is the latest one; `unchecked` says that the poll is closed and lacks one.
     """
 
     poll: PollRow
@@ -35,8 +36,10 @@ class Results(NamedTuple):
     own: OwnVote
     voter_key: str | None
     verification: Verification
-    in_steps: bool = False
-    step_due: bool = False
+    in_steps: bool
+    step_due: bool
+    checkpoint: CheckpointRow | None
+    unchecked: bool
 
     @property
     def choices(self) -> list[int] | None:
@@ -55,9 +58,11 @@ SELECT {POLL_COLUMNS},
        CASE WHEN visible THEN option_votes ELSE array_fill(0::bigint, ARRAY[cardinality(option_ids)]) END AS votes,
        CASE WHEN proven THEN vote.voter END AS voter_key,
        {OWN_VOTE_COLUMNS},
-       {VERIFICATION_COLUMNS}
+       {VERIFICATION_COLUMNS},
+       {LATEST_COLUMNS}
   FROM polls_poll AS poll
   {OWN_VOTE_JOINS}
+  {LATEST_CHECKPOINT}
  CROSS JOIN LATERAL polls_state(opens_at, closes_at, archived_at) AS state
  CROSS JOIN LATERAL (
     SELECT NOT {COUNTS_WITHHELD}
@@ -106,7 +111,7 @@ def get_results(
     is looking. Reads the tally, which costs the same for ten votes as for ten million.
     """
     invite_id, token_hash = invitation or (None, None)
-    row = fetch_one(
+    found = fetch_one(
         conn,
         GET_RESULTS,
         slug=slug,
@@ -117,6 +122,7 @@ def get_results(
         viewer_id=viewer_id,
         sees_all=sees_all,
     )
+    *row, number, taken_at, digest, closing, unchecked = found
     *poll, visible, in_steps, step_due, voter_count, option_ids, option_texts, votes, voter_key = row[:-8]
     options = [
         OptionResult(option_id, text, number, 100 * number / voter_count if voter_count else 0.0)
@@ -132,4 +138,6 @@ def get_results(
         make_verification(*row[-4:]),
         in_steps,
         step_due,
+        make_checkpoint(number, taken_at, digest, closing),
+        unchecked,
     )

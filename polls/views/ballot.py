@@ -7,7 +7,7 @@ from django.utils.translation import gettext, ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
-from polls import queries, rate_limits, voters
+from polls import checkpoints, queries, rate_limits, voters
 from polls.database import pool
 from polls.forms.ballots import BallotForm
 from polls.monitoring import metrics
@@ -80,6 +80,7 @@ def _cast(slug: str, viewer: Viewer, choices: list[int], ballot: str | None) -> 
         else:
             people = {"browser": viewer.browser, "account": viewer.account}
             queries.cast_vote(conn, slug, choices, **people, ballot=ballot, key_id=key_id)
+    checkpoints.note_vote(slug)
 
 
 @never_cache
@@ -99,6 +100,8 @@ def withdraw(request: HttpRequest, slug: str) -> HttpResponse:
         raise Http404 from None
     except queries.VoteRefused:
         pass  # the page of the poll shows its state
+    else:
+        checkpoints.note_vote(slug)
     return see_other("polls:poll", slug)
 
 

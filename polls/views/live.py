@@ -46,7 +46,9 @@ class LiveResults:
     """
 
     def __init__(self, results: queries.Results, *, charts: bool = False, longest: int = 60) -> None:
-        self.results = results._replace(own=queries.NO_VOTE, voter_key=None, step_due=False)
+        self.results = results._replace(
+            own=queries.NO_VOTE, voter_key=None, step_due=False, checkpoint=None, unchecked=False
+        )
         self.charts = charts
         self.longest = longest  # seconds between two refreshes
         # A viewer who will never see the results has nothing to wait for.

@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from polls import queries
+from polls import checkpoints, queries
 from polls.database import pool
 from polls.event_texts import describe_events
 from polls.views.decorators import for_poll_managers
@@ -102,6 +102,8 @@ def change_state(request: HttpRequest, actor: queries.Actor, slug: str, action: 
         messages.error(request, _(LOCKED))
         return see_other("polls:manage", slug)
     if changed:
+        if action == "close":
+            checkpoints.note_vote(slug)
         messages.success(request, done)
     else:
         messages.error(request, refused)

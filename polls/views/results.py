@@ -10,7 +10,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.clickjacking import xframe_options_exempt
 from django.views.decorators.http import require_safe
 
-from polls import queries
+from polls import checkpoints, queries
 from polls.csv_export import csv_parts
 from polls.database import pool
 from polls.receipts import Receipt
@@ -69,6 +69,7 @@ def _page(
         "receipt": receipt,
         "record": record,
         "verification": outcome.verification,
+        "checkpoint": outcome.checkpoint,
         "now": timezone.now(),
     }
     return render_poll(request, template, outcome.poll, context)
@@ -88,6 +89,7 @@ def results_json(request: HttpRequest, slug: str) -> HttpResponse:
         "voters": outcome.voter_count,
         "options": [option._asdict() for option in outcome.options],
         "record": _record_of(outcome.poll).hash,
+        "checkpoint": outcome.checkpoint.hash if outcome.checkpoint else None,
     }
     return JsonResponse({**counts, "in_steps": True} if outcome.in_steps else counts)
 
@@ -120,11 +122,7 @@ def _record_of(poll: queries.PollRow) -> queries.Record:
 
 def _results_for(slug: str, **who: Any) -> queries.Results:
     try:
-        with pool().connection(autocommit=True) as conn:
-            outcome = queries.get_results(conn, slug, **who)
-            if outcome.step_due:
-                queries.take_steps(conn, [outcome.poll.id])
-                outcome = queries.get_results(conn, slug, **who)
+        outcome = checkpoints.read_results(slug, **who)
     except queries.PollNotFound:
         raise Http404 from None
     if outcome.poll.is_draft:

@@ -166,7 +166,9 @@ def test_first_vote_under_way_fixes_what_is_shown(make_poll, sql, connections_to
 
     def edit():
         try:
-            queries.edit_visibility(editing, poll.slug, queries.Actor(0, True, "staff", True), results="always", listed=True)
+            queries.edit_visibility(
+                editing, poll.slug, queries.Actor(0, True, "staff", True), results="always", listed=True
+            )
         except queries.ResultsFixed as error:
             raised.append(error)
 

@@ -12,6 +12,10 @@ BEGIN
     -- In the order of the ids, so that two statements on several polls cannot deadlock.
     PERFORM pg_advisory_xact_lock_shared(polls_lock_key(poll_id))
        FROM (SELECT DISTINCT poll_id FROM written ORDER BY poll_id) AS polls;
+    -- Each vote fires the triggers of INSERT and those of UPDATE, for its statement might do both.
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
 
     SELECT rule INTO broken
       FROM written AS vote

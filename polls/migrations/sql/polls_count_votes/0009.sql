@@ -11,6 +11,9 @@ BEGIN
      GROUP BY poll_id, option_id
      ORDER BY poll_id, option_id
         ON CONFLICT (poll_id, option_id, slot) DO UPDATE SET votes = tally.votes + excluded.votes;
+    IF NOT FOUND THEN -- there are no votes: each has a choice
+        RETURN NULL;
+    END IF;
 
     INSERT INTO polls_turnout AS turnout (poll_id, slot, voters)
     SELECT poll_id, own_slot, sign * count(*)
@@ -20,8 +23,10 @@ BEGIN
         ON CONFLICT (poll_id, slot) DO UPDATE SET voters = turnout.voters + excluded.voters;
 
     INSERT INTO polls_journal (poll_id, added, removed)
-    SELECT poll_id, CASE sign WHEN 1 THEN leaf END, CASE sign WHEN -1 THEN leaf END
-      FROM counted CROSS JOIN LATERAL polls_leaf(poll_id, voter, seal, choices) AS leaf;
+    SELECT poll_id,
+           CASE sign WHEN 1 THEN polls_leaf(poll_id, voter, seal, choices) END,
+           CASE sign WHEN -1 THEN polls_leaf(poll_id, voter, seal, choices) END
+      FROM counted;
     RETURN NULL;
 END
 $$;

@@ -2,6 +2,9 @@
 CREATE OR REPLACE FUNCTION polls_recount_votes()
 RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
+    IF NOT EXISTS (SELECT FROM new_votes) THEN
+        RETURN NULL;
+    END IF;
     INSERT INTO polls_tally AS tally (poll_id, option_id, slot, votes)
     SELECT poll_id, option_id, pg_backend_pid() % 16, sum(sign)
       FROM (SELECT poll_id, choices, 1 AS sign FROM new_votes
@@ -14,12 +17,11 @@ BEGIN
         ON CONFLICT (poll_id, option_id, slot) DO UPDATE SET votes = tally.votes + excluded.votes;
 
     INSERT INTO polls_journal (poll_id, added, removed)
-    SELECT after.poll_id, after_leaf, before_leaf
+    SELECT after.poll_id, polls_leaf(after.poll_id, after.voter, after.seal, after.choices),
+           polls_leaf(before.poll_id, before.voter, before.seal, before.choices)
       FROM new_votes AS after
       JOIN old_votes AS before USING (id)
-     CROSS JOIN LATERAL polls_leaf(after.poll_id, after.voter, after.seal, after.choices) AS after_leaf
-     CROSS JOIN LATERAL polls_leaf(before.poll_id, before.voter, before.seal, before.choices) AS before_leaf
-     WHERE after_leaf <> before_leaf;
+     WHERE (after.voter, after.choices, after.seal) IS DISTINCT FROM (before.voter, before.choices, before.seal);
     RETURN NULL;
 END
 $$;

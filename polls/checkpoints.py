@@ -1,0 +1,109 @@
+"""Taking checkpoints: by a thread of each process in which people vote, and by the first page of a closed poll.
+
+A vote waits for neither. The thread takes checkpoints when a minute of the clock begins, whenever votes were cast: the
+time of a checkpoint says in which minute there were votes, and no more. What a process that ends leaves undone is done
+by the next one.
+"""
+
+import contextlib
+import logging
+import threading
+import time
+from typing import Any, Final
+
+from django.apps import apps
+
+from polls import queries
+from polls.database import pool
+
+logger = logging.getLogger(__name__)
+
+SWEEP: Final = 10  # minutes: how often all open polls are looked at, and not only those that were noted here
+STOP_LIMIT: Final = 0.5  # seconds that the exit of the process waits for a checkpoint
+
+
+def note_vote(slug: str) -> None:
+    """Note that votes of a poll have changed, or that it was closed. A checkpoint follows within a minute or so."""
+    taker: CheckpointTaker = apps.get_app_config("polls").checkpoint_taker  # type: ignore[attr-defined]
+    taker.note(slug)
+
+
+def read_results(slug: str, **who: Any) -> queries.Results:
+    """Return the results of a poll, like get_results, and take the step that is due and the checkpoint that a closed
+    poll lacks.
+
+    Takes a connection of the pool for a moment. Raises PollNotFound.
+    """
+    with pool().connection(autocommit=True) as conn:
+        results = queries.get_results(conn, slug, **who)
+        if results.step_due:
+            queries.take_steps(conn, [results.poll.id])
+        if results.step_due or (results.unchecked and queries.take_checkpoint(conn, slug)):
+            results = queries.get_results(conn, slug, **who)
+    return results
+
+
+def until_next_minute() -> float:
+    """Return the seconds until the next minute of the clock begins."""
+    return 60 - time.time() % 60
+
+
+class CheckpointTaker:
+    """Takes checkpoints of the polls that were noted, in a thread that the first of them starts.
+
+    It takes no lock, so that a child forked at any moment can start a thread of its own.
+    """
+
+    def __init__(self) -> None:
+        self._noted: set[str] = set()
+        self._thread: threading.Thread | None = None
+        self._ended = threading.Event()
+        self._failing = False
+
+    def note(self, slug: str) -> None:
+        """Take a checkpoint of this poll when the next minute begins. Costs the caller nothing worth measuring."""
+        self._noted.add(slug)
+        if self._thread is not None and self._thread.is_alive():
+            return
+        self._ended = threading.Event()
+        thread = threading.Thread(target=self._run, args=(self._ended,), name="checkpoints", daemon=True)
+        self._thread = thread
+        with contextlib.suppress(RuntimeError):  # no thread could be started: the next vote tries again
+            thread.start()
+
+    def stop(self) -> None:
+        """End the thread. What it has not done, another process does, or the first page of the closed poll."""
+        thread = self._thread
+        if thread is not None and thread.is_alive():
+            self._ended.set()
+            thread.join(STOP_LIMIT)
+
+    def take(self, *, every: bool = False) -> None:
+        """Take the checkpoints that are due, once; with `every`, of polls that were not noted too.
+
+        Where the database is away this logs one line, and the polls stay noted.
+        """
+        noted = set(self._noted)
+        # Before the votes are read: whoever votes meanwhile notes the poll again.
+        self._noted -= noted
+        try:
+            with pool().connection(autocommit=True) as conn:
+                unchecked = queries.list_unchecked(conn, sorted(noted), every=every)
+            for slug in unchecked:
+                with pool().connection(autocommit=True) as conn:
+                    if queries.take_checkpoint(conn, slug) is None:  # too early for the next one
+                        self._noted.add(slug)
+        except Exception as error:  # the site works even so, and the next minute tries again
+            self._noted |= noted
+            if not self._failing:
+                logger.warning("no checkpoints can be taken at present: %s", str(error).strip().partition("\n")[0])
+            self._failing = True
+        else:
+            self._failing = False
+
+    def _run(self, ended: threading.Event) -> None:
+        minutes = 0
+        # Two threads may have been started at once: the later one goes on.
+        while not ended.wait(until_next_minute()) and self._thread is threading.current_thread():
+            self.take(every=minutes % SWEEP == 0)
+            minutes += 1

@@ -1,0 +1,325 @@
+"""Checkpoints: a poll's votes so far as one hash, and what they can be checked by once the poll has closed."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from psycopg2.extensions import connection as Connection
+
+from polls.queries.fetch import fetch_all
+
+
+class CheckpointRow(NamedTuple):
+    """A checkpoint as it is public at any time. It tells no number of votes."""
+
+    number: int
+    taken_at: datetime
+    hash: str
+    closing: bool
+
+
+class BatchRow(NamedTuple):
+    """A checkpoint and what its hash is made of besides its lines, of which there are `entries`."""
+
+    number: int
+    taken_at: datetime
+    hash: str
+    closing: bool
+    content_hash: str
+    option_ids: list[int]
+    entries: int
+
+
+class SealedVote(NamedTuple):
+    """A vote without its voter: the hash of the receipt, and the leaf, as 32 bytes each.
+
+    `key` opens the leaf: leaf = SHA-256(receipt || key || choices). Key and choices are None unless anyone can recount
+    the poll.
+    """
+
+    receipt: bytes
+    leaf: bytes
+    key: bytes | None
+    choices: list[int] | None
+
+
+# Whether a closed poll AS poll lacks a checkpoint, given its latest AS latest.
+UNCHECKED = """(closes_at <= clock_timestamp()
+        AND (latest.closing IS false
+             OR EXISTS (SELECT FROM polls_journal AS journal
+                         WHERE journal.poll_id = poll.id AND journal.number > coalesce(latest.upto, 0))))"""
+
+# The latest checkpoint AS latest of polls_poll AS poll.
+LATEST_CHECKPOINT = """LEFT JOIN LATERAL (
+    SELECT checkpoint.number, taken_at, checkpoint.hash, closing, upto
+      FROM polls_checkpoint AS checkpoint
+     WHERE checkpoint.poll_id = poll.id
+     ORDER BY checkpoint.number DESC
+     LIMIT 1
+ ) AS latest ON true"""
+
+LATEST_COLUMNS = f"""latest.number, latest.taken_at, latest.hash, latest.closing, coalesce({UNCHECKED}, false)"""
+
+
+def make_checkpoint(
+    number: int | None, taken_at: datetime | None, digest: str | None, closing: bool | None
+) -> CheckpointRow | None:
+    """Return the row for the first of LATEST_COLUMNS, None where there is no checkpoint."""
+    if number is None or taken_at is None or digest is None:
+        return None
+    return CheckpointRow(number, taken_at, digest, bool(closing))
+
+
+TAKE_CHECKPOINT = """
+INSERT INTO polls_checkpoint (poll_id)
+SELECT id FROM polls_poll WHERE slug = %(slug)s
+RETURNING number, taken_at, hash, closing
+"""
+
+
+def take_checkpoint(conn: Connection, slug: str) -> CheckpointRow | None:
+    """Take a checkpoint of the votes since the last one, and return it.
+
+    Returns None where there is nothing new, where an open poll had one in this minute, or where the votes under way did
+    not end soon; voters wait for it no longer than for a poll that is being closed.
+    """
+    rows = fetch_all(conn, TAKE_CHECKPOINT, slug=slug)
+    return CheckpointRow(*rows[0]) if rows else None
+
+
+LIST_UNCHECKED = f"""
+SELECT slug
+  FROM polls_poll AS poll
+  {LATEST_CHECKPOINT}
+ WHERE (slug = ANY (%(slugs)s)
+        OR closes_at BETWEEN clock_timestamp() - interval '1 hour' AND clock_timestamp()
+        OR %(every)s AND opens_at <= clock_timestamp() AND coalesce(closes_at, 'infinity') > clock_timestamp())
+   AND (latest.closing IS false AND closes_at <= clock_timestamp()
+        OR EXISTS (SELECT FROM polls_journal AS journal
+                    WHERE journal.poll_id = poll.id AND journal.number > coalesce(latest.upto, 0)))
+"""
+
+
+def list_unchecked(conn: Connection, slugs: Sequence[str], *, every: bool) -> list[str]:
+    """Return which of these polls, and of those that closed in the last hour, have votes after their last checkpoint;
+    with `every`, of all open polls too."""
+    return [slug for (slug,) in fetch_all(conn, LIST_UNCHECKED, slugs=list(slugs), every=every)]
+
+
+LIST_CHECKPOINTS = """
+SELECT number, taken_at, hash, closing
+  FROM polls_checkpoint
+ WHERE poll_id = %(poll_id)s
+ ORDER BY number
+"""
+
+
+def list_checkpoints(conn: Connection, poll_id: int) -> list[CheckpointRow]:
+    """Return all checkpoints of a poll, the oldest first."""
+    return [CheckpointRow(*row) for row in fetch_all(conn, LIST_CHECKPOINTS, poll_id=poll_id)]
+
+
+LIST_BATCHES = """
+SELECT number, taken_at, hash, closing, content_hash, option_ids, entries
+  FROM polls_checkpoint
+ WHERE poll_id = %(poll_id)s AND number > %(after)s
+ ORDER BY number
+ LIMIT %(limit)s
+"""
+
+
+def list_batches(conn: Connection, poll_id: int, *, after: int = 0, limit: int) -> list[BatchRow]:
+    """Return up to `limit` checkpoints after number `after`, with what their hashes are made of.
+
+    There is no gate here: while a poll is open, numbers of entries would tell a hidden turnout.
+    """
+    return [BatchRow(*row) for row in fetch_all(conn, LIST_BATCHES, poll_id=poll_id, after=after, limit=limit)]
+
+
+LIST_LINES = """
+SELECT checkpoint.number, string_agg(line, '' ORDER BY line) AS lines
+  FROM (
+    SELECT number, upto, lag(upto, 1, 0::bigint) OVER (ORDER BY number) AS after
+      FROM polls_checkpoint
+     WHERE poll_id = %(poll_id)s AND number BETWEEN %(first)s - 1 AND %(last)s
+  ) AS checkpoint
+  JOIN polls_journal AS journal
+    ON journal.poll_id = %(poll_id)s AND journal.number > after AND journal.number <= upto
+ CROSS JOIN LATERAL (VALUES ('+'::bytea || added), ('-'::bytea || removed)) AS entry (line)
+ WHERE checkpoint.number >= %(first)s AND line >= %(low)s AND line < %(high)s
+ GROUP BY checkpoint.number
+ ORDER BY checkpoint.number
+"""
+
+
+def list_lines(
+    conn: Connection, poll_id: int, first: int, last: int, *, low: bytes = b"", high: bytes = b"\xff"
+) -> dict[int, bytes]:
+    """Return the lines of the checkpoints from `first` to `last`, by number: 33 bytes each, sorted, a sign and a leaf.
+
+    `low` and `high` bound the lines, so that a large batch can be read in parts. There is no gate here.
+    """
+    rows = fetch_all(conn, LIST_LINES, poll_id=poll_id, first=first, last=last, low=low, high=high)
+    return {number: bytes(lines) for number, lines in rows}
+
+
+# The votes of a closed poll, whose receipts lie between %(low)s and %(high)s.
+SEALED_VOTES = """(
+    SELECT receipt, leaf,
+           CASE WHEN recountable THEN sha256(seal || convert_to(array_to_string(choices, ','), 'UTF8')) END AS key,
+           CASE WHEN recountable THEN choices END AS choices
+      FROM (
+        SELECT sha256(known.seal) AS receipt, known.seal, choices, recountable,
+               polls_leaf(poll_id, voter, known.seal, choices) AS leaf
+          FROM polls_vote AS vote
+          -- For every viewer alike: while votes may change, nothing is shown of them.
+          JOIN polls_poll AS poll ON poll.id = poll_id AND closes_at <= clock_timestamp()
+         CROSS JOIN LATERAL (SELECT coalesce(vote.seal, polls_seal_of(poll_id, voter)) AS seal) AS known
+         WHERE poll_id = %(poll_id)s
+      ) AS vote
+     WHERE receipt >= %(low)s AND receipt < %(high)s
+ ) AS sealed"""
+
+LIST_SEALED_VOTES = f"""
+SELECT receipt, leaf, key, choices
+  FROM {SEALED_VOTES}
+ ORDER BY receipt
+ LIMIT %(limit)s OFFSET %(offset)s
+"""
+
+
+def list_sealed_votes(
+    conn: Connection,
+    poll_id: int,
+    *,
+    low: bytes = b"",
+    high: bytes = b"\xff" * 33,
+    limit: int,
+    offset: int = 0,
+) -> list[SealedVote]:
+    """Return the votes of a closed poll in the order of their receipts; of another poll, none.
+
+    `low` and `high` bound the receipts. Reads every vote of the poll: a million in a second or two. Choices are
+    results: ask get_results first whether the viewer may see them.
+    """
+    rows = fetch_all(conn, LIST_SEALED_VOTES, poll_id=poll_id, low=low, high=high, limit=limit, offset=offset)
+    return [
+        SealedVote(bytes(receipt), bytes(leaf), bytes(key) if key is not None else None, choices)
+        for receipt, leaf, key, choices in rows
+    ]
+
+
+COUNT_RECEIPTS = """
+SELECT coalesce(sum(voters), 0)::bigint AS votes
+  FROM polls_turnout AS turnout
+  JOIN polls_poll AS poll ON poll.id = turnout.poll_id AND closes_at <= clock_timestamp()
+ WHERE turnout.poll_id = %(poll_id)s
+"""
+
+
+def count_receipts(conn: Connection, poll_id: int) -> int:
+    """Return how many votes a closed poll has, 0 for another poll."""
+    [(number,)] = fetch_all(conn, COUNT_RECEIPTS, poll_id=poll_id)
+    return int(number)
+
+
+LIST_CORRECTIONS = """
+SELECT field, option_id, before, after
+  FROM polls_correction
+ WHERE poll_id = %(poll_id)s
+ ORDER BY id
+"""
+
+
+class CorrectedText(NamedTuple):
+    """A text that was corrected: the field, and which option it was."""
+
+    field: str
+    option_id: int | None
+    before: str
+    after: str
+
+
+def list_corrections(conn: Connection, poll_id: int) -> list[CorrectedText]:
+    """Return the corrections of a poll, the oldest first."""
+    return [CorrectedText(*row) for row in fetch_all(conn, LIST_CORRECTIONS, poll_id=poll_id)]
+
+
+class PackedVotes(NamedTuple):
+    """Many votes in little memory: receipt, leaf and, where anyone can recount the poll, key of each, 32 bytes each.
+
+    `choices` are then those of each vote, joined with commas; else None.
+    """
+
+    hashes: bytes
+    choices: list[str] | None
+
+
+PACK_SEALED_VOTES = f"""
+SELECT string_agg(receipt || leaf || coalesce(key, ''), '' ORDER BY receipt) AS hashes,
+       string_agg(array_to_string(choices, ','), ' ' ORDER BY receipt) AS choices
+  FROM {SEALED_VOTES}
+"""
+
+
+def pack_sealed_votes(conn: Connection, poll_id: int, *, low: bytes, high: bytes) -> PackedVotes:
+    """Return what list_sealed_votes does, without limit, for the bundle of a large poll."""
+    [(hashes, choices)] = fetch_all(conn, PACK_SEALED_VOTES, poll_id=poll_id, low=low, high=high)
+    return PackedVotes(bytes(hashes or b""), choices.split(" ") if choices is not None else None)
+
+
+STREAM_LEAVES = """
+SELECT polls_leaf(poll_id, voter, seal, choices) AS leaf
+  FROM polls_vote
+ WHERE poll_id = %(poll_id)s
+"""
+
+
+def stream_leaves(conn: Connection, poll_id: int) -> Iterator[bytes]:
+    """Yield the leaves of all votes of a poll, computed from the votes.
+
+    Uses a server-side cursor, and so needs a transaction.
+    """
+    with conn.cursor("leaves") as cursor:
+        cursor.itersize = 20_000
+        cursor.execute(STREAM_LEAVES, {"poll_id": poll_id})
+        for (leaf,) in cursor:
+            yield bytes(leaf)
+
+
+STREAM_JOURNAL = """
+SELECT number, added, removed
+  FROM polls_journal
+ WHERE poll_id = %(poll_id)s
+ ORDER BY number
+"""
+
+
+class JournalRow(NamedTuple):
+    """An entry of the journal: the leaf of a vote that was added, of one that was removed, or both."""
+
+    number: int
+    added: bytes | None
+    removed: bytes | None
+
+
+def stream_journal(conn: Connection, poll_id: int) -> Iterator[JournalRow]:
+    """Yield the entries of a poll's journal in their order. Needs a transaction, like stream_leaves."""
+    with conn.cursor("journal") as cursor:
+        cursor.itersize = 20_000
+        cursor.execute(STREAM_JOURNAL, {"poll_id": poll_id})
+        for number, added, removed in cursor:
+            yield JournalRow(number, added and bytes(added), removed and bytes(removed))
+
+
+LIST_CUTS = """
+SELECT number, taken_at, hash, closing, content_hash, option_ids, entries, upto
+  FROM polls_checkpoint
+ WHERE poll_id = %(poll_id)s
+ ORDER BY number
+"""
+
+
+def list_cuts(conn: Connection, poll_id: int) -> list[tuple[BatchRow, int]]:
+    """Return all checkpoints of a poll, each with the number of the last entry of the journal that it covers."""
+    return [(BatchRow(*row), upto) for *row, upto in fetch_all(conn, LIST_CUTS, poll_id=poll_id)]
