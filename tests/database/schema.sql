@@ -52,6 +52,10 @@ BEGIN
     -- In the order of the ids, so that two statements on several polls cannot deadlock.
     PERFORM pg_advisory_xact_lock_shared(polls_lock_key(poll_id))
        FROM (SELECT DISTINCT poll_id FROM written ORDER BY poll_id) AS polls;
+    -- Each vote fires the triggers of INSERT and those of UPDATE, for its statement might do both.
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
     SELECT rule INTO broken
       FROM written AS vote
       LEFT JOIN polls_poll AS poll ON poll.id = vote.poll_id
@@ -92,6 +96,11 @@ BEGIN
     END IF;
     RETURN NULL;
 END
+$$;
+CREATE FUNCTION public.polls_checkpoint_due(last timestamp with time zone) RETURNS boolean
+    LANGUAGE sql
+    AS $$
+    SELECT date_trunc('minute', last) < date_trunc('minute', clock_timestamp())
 $$;
 CREATE FUNCTION public.polls_clear_tally() RETURNS trigger
     LANGUAGE plpgsql
@@ -171,6 +180,9 @@ BEGIN
      GROUP BY poll_id, option_id
      ORDER BY poll_id, option_id
         ON CONFLICT (poll_id, option_id, slot) DO UPDATE SET votes = tally.votes + excluded.votes;
+    IF NOT FOUND THEN -- there are no votes: each has a choice
+        RETURN NULL;
+    END IF;
     INSERT INTO polls_turnout AS turnout (poll_id, slot, voters)
     SELECT poll_id, own_slot, sign * count(*)
       FROM counted
@@ -178,8 +190,10 @@ BEGIN
      ORDER BY poll_id
         ON CONFLICT (poll_id, slot) DO UPDATE SET voters = turnout.voters + excluded.voters;
     INSERT INTO polls_journal (poll_id, added, removed)
-    SELECT poll_id, CASE sign WHEN 1 THEN leaf END, CASE sign WHEN -1 THEN leaf END
-      FROM counted CROSS JOIN LATERAL polls_leaf(poll_id, voter, seal, choices) AS leaf;
+    SELECT poll_id,
+           CASE sign WHEN 1 THEN polls_leaf(poll_id, voter, seal, choices) END,
+           CASE sign WHEN -1 THEN polls_leaf(poll_id, voter, seal, choices) END
+      FROM counted;
     RETURN NULL;
 END
 $$;
@@ -251,6 +265,14 @@ CREATE FUNCTION public.polls_forget_journal() RETURNS trigger
     AS $$
 BEGIN
     DELETE FROM polls_journal WHERE poll_id = OLD.id;
+    RETURN NULL;
+END
+$$;
+CREATE FUNCTION public.polls_forget_steps() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    DELETE FROM polls_step WHERE poll_id IN (SELECT poll_id FROM touched);
     RETURN NULL;
 END
 $$;
@@ -366,6 +388,17 @@ BEGIN
     RETURN NEW;
 END
 $$;
+CREATE FUNCTION public.polls_guard_secret() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF polls_state(OLD.opens_at, OLD.closes_at, OLD.archived_at) = 'open' AND polls_hold_votes(OLD.id) THEN
+        PERFORM polls_refuse('polls_poll_secret',
+            'From the first vote on until the poll has closed, its results stay hidden, or shown, from everyone');
+    END IF;
+    RETURN NEW;
+END
+$$;
 CREATE FUNCTION public.polls_hash_again(link bytea, times integer) RETURNS bytea
     LANGUAGE plpgsql IMMUTABLE
     AS $$
@@ -413,7 +446,11 @@ $$;
 CREATE FUNCTION public.polls_leaf(poll_id bigint, voter text, seal bytea, choices bigint[]) RETURNS bytea
     LANGUAGE sql STABLE
     AS $$
-    SELECT sha256(coalesce(seal, polls_seal_of(poll_id, voter)) || convert_to(array_to_string(choices, ','), 'UTF8'))
+    SELECT sha256(
+        sha256(coalesce(seal, polls_seal_of(poll_id, voter)))
+        || sha256(coalesce(seal, polls_seal_of(poll_id, voter)) || convert_to(array_to_string(choices, ','), 'UTF8'))
+        || convert_to(array_to_string(choices, ','), 'UTF8')
+    )
 $$;
 CREATE FUNCTION public.polls_lock_key(poll_id bigint) RETURNS bigint
     LANGUAGE sql IMMUTABLE
@@ -450,6 +487,40 @@ BEGIN
         'option_id', jsonb_build_array(NULL, NEW.option_id),
         'entries', jsonb_build_array(NULL, octet_length(NEW.codes) / 32),
         'hash', jsonb_build_array(NULL, NEW.hash)));
+    RETURN NULL;
+END
+$$;
+CREATE FUNCTION public.polls_log_invites() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    CASE TG_OP
+    WHEN 'INSERT' THEN
+        INSERT INTO polls_event (poll_id, at, actor, action, details)
+        SELECT poll_id, clock_timestamp(), polls_actor(), 'invites added',
+               jsonb_build_object('count', jsonb_build_array(NULL, count(*)))
+          FROM new_invites
+         GROUP BY poll_id;
+    WHEN 'DELETE' THEN
+        INSERT INTO polls_event (poll_id, at, actor, action, details)
+        SELECT poll_id, clock_timestamp(), polls_actor(), 'invites removed',
+               jsonb_build_object('count', jsonb_build_array(NULL, count(*)))
+          FROM old_invites
+         GROUP BY poll_id;
+    ELSE
+        INSERT INTO polls_event (poll_id, at, actor, action, details)
+        SELECT after.poll_id, clock_timestamp(), polls_actor(), 'invites ' || done,
+               jsonb_build_object('count', jsonb_build_array(NULL, count(*)))
+          FROM new_invites AS after
+          JOIN old_invites AS before USING (id)
+         CROSS JOIN LATERAL (
+            SELECT CASE WHEN before.token_hash <> after.token_hash OR before.issued_at <> after.issued_at THEN 'replaced'
+                        WHEN before.revoked_at IS NULL THEN 'revoked'
+                        ELSE 'changed' END AS done
+         ) AS what
+         WHERE before IS DISTINCT FROM after
+         GROUP BY after.poll_id, done;
+    END CASE;
     RETURN NULL;
 END
 $$;
@@ -509,6 +580,9 @@ CREATE FUNCTION public.polls_recount_votes() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 BEGIN
+    IF NOT EXISTS (SELECT FROM new_votes) THEN
+        RETURN NULL;
+    END IF;
     INSERT INTO polls_tally AS tally (poll_id, option_id, slot, votes)
     SELECT poll_id, option_id, pg_backend_pid() % 16, sum(sign)
       FROM (SELECT poll_id, choices, 1 AS sign FROM new_votes
@@ -520,12 +594,11 @@ BEGIN
      ORDER BY poll_id, option_id
         ON CONFLICT (poll_id, option_id, slot) DO UPDATE SET votes = tally.votes + excluded.votes;
     INSERT INTO polls_journal (poll_id, added, removed)
-    SELECT after.poll_id, after_leaf, before_leaf
+    SELECT after.poll_id, polls_leaf(after.poll_id, after.voter, after.seal, after.choices),
+           polls_leaf(before.poll_id, before.voter, before.seal, before.choices)
       FROM new_votes AS after
       JOIN old_votes AS before USING (id)
-     CROSS JOIN LATERAL polls_leaf(after.poll_id, after.voter, after.seal, after.choices) AS after_leaf
-     CROSS JOIN LATERAL polls_leaf(before.poll_id, before.voter, before.seal, before.choices) AS before_leaf
-     WHERE after_leaf <> before_leaf;
+     WHERE (after.voter, after.choices, after.seal) IS DISTINCT FROM (before.voter, before.choices, before.seal);
     RETURN NULL;
 END
 $$;
@@ -578,42 +651,90 @@ CREATE FUNCTION public.polls_take_checkpoint() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 DECLARE
+    -- Where choices become public, a batch has so many votes at least, so that nobody learns when which one was cast.
+    company CONSTANT integer := 20;
     poll polls_poll;
     last polls_checkpoint;
+    at timestamptz;
     lines bytea;
+    head text;
 BEGIN
     -- A snapshot as old as the transaction would not see the votes that were under way.
     IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
         PERFORM polls_refuse('polls_checkpoint_read_committed',
             'Checkpoints are taken in READ COMMITTED transactions only');
     END IF;
-    -- From here on no vote is under way: what the journal holds is committed, and what follows gets higher numbers.
-    PERFORM pg_advisory_xact_lock(polls_lock_key(NEW.poll_id));
-    SELECT * INTO poll FROM polls_poll WHERE id = NEW.poll_id;
+    -- One after the other. Votes take another lock, and do not wait for this one.
+    PERFORM pg_advisory_xact_lock(hashtextextended('polls_checkpoint', NEW.poll_id));
     SELECT * INTO last FROM polls_checkpoint WHERE poll_id = NEW.poll_id ORDER BY number DESC LIMIT 1;
-    NEW.taken_at := clock_timestamp();
-    NEW.closing := coalesce(poll.closes_at <= NEW.taken_at, false);
-    SELECT coalesce(max(number), last.upto, 0) INTO NEW.upto
-      FROM polls_journal WHERE poll_id = NEW.poll_id AND number > coalesce(last.upto, 0);
+    BEGIN
+        -- While this waits, votes wait behind it: not for long, should one of them take its time.
+        PERFORM set_config('lock_timeout', '200ms', true);
+        PERFORM pg_advisory_xact_lock(polls_lock_key(NEW.poll_id));
+        -- No vote is under way: what the journal holds is committed, and what follows gets higher numbers.
+        at := clock_timestamp();
+        SELECT * INTO poll FROM polls_poll WHERE id = NEW.poll_id;
+        SELECT coalesce(max(number), last.upto, 0) INTO NEW.upto
+          FROM polls_journal WHERE poll_id = NEW.poll_id AND number > coalesce(last.upto, 0);
+        SELECT coalesce(array_agg(id ORDER BY position, id), '{}') INTO NEW.option_ids
+          FROM polls_option WHERE poll_id = NEW.poll_id;
+        -- Rolling back gives the lock back. Variables keep their values, and votes do not wait for what follows.
+        RAISE EXCEPTION USING ERRCODE = 'CUT00';
+    EXCEPTION
+        WHEN SQLSTATE 'CUT00' THEN NULL;
+        WHEN lock_not_available THEN RETURN NULL;
+    END;
+    NEW.closing := coalesce(poll.closes_at <= at, false);
+    IF poll.recountable AND NOT NEW.closing THEN
+        SELECT coalesce(max(number), last.upto, 0) INTO NEW.upto
+          FROM (
+            SELECT number,
+                   sum(votes) OVER (ORDER BY number) AS before,
+                   sum(votes) OVER (ORDER BY number DESC) - votes AS after
+              FROM polls_journal
+             CROSS JOIN LATERAL (SELECT num_nonnulls(added) - num_nonnulls(removed) AS votes) AS net
+             WHERE poll_id = NEW.poll_id AND number > coalesce(last.upto, 0) AND number <= NEW.upto
+          ) AS entry
+         WHERE before >= company AND after >= company;
+    END IF;
     IF NEW.upto = coalesce(last.upto, 0) AND (NOT NEW.closing OR last.closing IS NOT false)
-        OR NOT NEW.closing AND last.taken_at > NEW.taken_at - interval '1 minute'
+        OR NOT NEW.closing AND polls_checkpoint_due(last.taken_at) IS false
     THEN
         RETURN NULL;
     END IF;
     NEW.number := coalesce(last.number, 0) + 1;
+    NEW.taken_at := date_trunc('second', at);
+    -- The content hash has the texts in the order of the ids, so that no vote can be made to count for another text.
+    NEW.content_hash := poll.content_hash;
+    head := concat_ws(' ', NEW.number, to_char(NEW.taken_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+                      CASE WHEN NEW.closing THEN 'closed' ELSE 'open' END,
+                      NEW.content_hash, array_to_string(NEW.option_ids, ','));
     -- Sorted, so that nobody learns the order of the votes in a batch, nor which vote replaced which.
-    SELECT string_agg(line, '' ORDER BY line) INTO lines
-      FROM (
-        SELECT '+'::bytea || added AS line
-          FROM polls_journal
-         WHERE poll_id = NEW.poll_id AND number > coalesce(last.upto, 0) AND added IS NOT NULL
-         UNION ALL
-        SELECT '-'::bytea || removed
-          FROM polls_journal
-         WHERE poll_id = NEW.poll_id AND number > coalesce(last.upto, 0) AND removed IS NOT NULL
-      ) AS entry;
+    SELECT string_agg(line, '' ORDER BY line), count(*) INTO lines, NEW.entries
+      FROM polls_journal
+     CROSS JOIN LATERAL (VALUES ('+'::bytea || added), ('-'::bytea || removed)) AS entry (line)
+     WHERE poll_id = NEW.poll_id AND number > coalesce(last.upto, 0) AND number <= NEW.upto AND line IS NOT NULL;
     NEW.hash := encode(sha256(coalesce(decode(last.hash, 'hex'), sha256(convert_to(poll.slug, 'UTF8')))
-                              || coalesce(lines, '')), 'hex');
+                              || sha256(convert_to(head, 'UTF8')) || coalesce(lines, '')), 'hex');
+    RETURN NEW;
+END
+$$;
+CREATE FUNCTION public.polls_take_step() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    -- A snapshot as old as the transaction would not see the votes and the step that were under way.
+    IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+        PERFORM polls_refuse('polls_step_read_committed', 'Steps are taken in READ COMMITTED transactions only');
+    END IF;
+    PERFORM pg_advisory_xact_lock(polls_lock_key(NEW.poll_id));
+    SELECT coalesce(sum(voters), 0) INTO NEW.voters FROM polls_turnout WHERE poll_id = NEW.poll_id;
+    IF NEW.voters < 5 + coalesce((SELECT max(voters) FROM polls_step WHERE poll_id = NEW.poll_id), 0) THEN
+        RETURN NULL;
+    END IF;
+    SELECT coalesce(jsonb_object_agg(option_id, votes), '{}') INTO NEW.votes
+      FROM (SELECT option_id, sum(votes) AS votes FROM polls_tally WHERE poll_id = NEW.poll_id GROUP BY option_id)
+           AS counted;
     RETURN NEW;
 END
 $$;
@@ -631,7 +752,10 @@ CREATE TABLE public.polls_checkpoint (
     upto bigint NOT NULL,
     hash character varying(64) NOT NULL,
     closing boolean NOT NULL,
-    taken_at timestamp with time zone NOT NULL
+    taken_at timestamp with time zone NOT NULL,
+    content_hash character varying(64) NOT NULL,
+    option_ids bigint[] NOT NULL,
+    entries integer NOT NULL
 );
 CREATE TABLE public.polls_correction (
     id bigint NOT NULL,
@@ -732,8 +856,7 @@ CREATE TABLE public.polls_journal (
     poll_id bigint NOT NULL,
     number bigint NOT NULL,
     added bytea,
-    removed bytea,
-    CONSTRAINT polls_journal_hashes CHECK (((COALESCE(octet_length(added), 32) = 32) AND (COALESCE(octet_length(removed), 32) = 32) AND (num_nonnulls(added, removed) > 0)))
+    removed bytea
 );
 ALTER TABLE public.polls_journal ALTER COLUMN number ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.polls_journal_number_seq
@@ -777,6 +900,11 @@ CREATE TABLE public.polls_secret (
     commitment character varying(64) NOT NULL,
     CONSTRAINT polls_secret_committed CHECK (((octet_length(secret) = 32) AND ((commitment)::text = encode(public.polls_hash_again(secret, 100), 'hex'::text))))
 );
+CREATE TABLE public.polls_step (
+    poll_id bigint NOT NULL,
+    voters bigint NOT NULL,
+    votes jsonb NOT NULL
+);
 CREATE TABLE public.polls_tally (
     slot smallint NOT NULL,
     votes bigint NOT NULL,
@@ -798,9 +926,8 @@ CREATE TABLE public.polls_vote (
     poll_id bigint NOT NULL,
     ballot bytea,
     seal bytea DEFAULT public.polls_random_bytes(),
-    CONSTRAINT polls_vote_ballot_hash CHECK ((octet_length(ballot) = 32)),
     CONSTRAINT polls_vote_choices_flat CHECK ((COALESCE(array_ndims(choices), 1) = 1)),
-    CONSTRAINT polls_vote_seal CHECK ((octet_length(seal) = 32))
+    CONSTRAINT polls_vote_hashes CHECK (((octet_length(seal) = 32) AND (octet_length(ballot) = 32)))
 );
 ALTER TABLE public.polls_vote ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
     SEQUENCE NAME public.polls_vote_id_seq
@@ -844,6 +971,8 @@ ALTER TABLE ONLY public.polls_pollkey
     ADD CONSTRAINT polls_pollkey_pkey PRIMARY KEY (poll_id);
 ALTER TABLE ONLY public.polls_secret
     ADD CONSTRAINT polls_secret_pkey PRIMARY KEY (poll_id);
+ALTER TABLE ONLY public.polls_step
+    ADD CONSTRAINT polls_step_pkey PRIMARY KEY (poll_id, voters);
 ALTER TABLE ONLY public.polls_tally
     ADD CONSTRAINT polls_tally_pkey PRIMARY KEY (poll_id, option_id, slot);
 ALTER TABLE ONLY public.polls_turnout
@@ -860,9 +989,11 @@ CREATE UNIQUE INDEX polls_entries_once_among_all ON public.polls_entries USING b
 CREATE INDEX polls_entries_option_id_d298d53a ON public.polls_entries USING btree (option_id);
 CREATE INDEX polls_entries_poll_id_bc8f5c97 ON public.polls_entries USING btree (poll_id);
 CREATE INDEX polls_event_poll_id_ecf5f3e5 ON public.polls_event USING btree (poll_id);
+CREATE INDEX polls_event_record ON public.polls_event USING btree (poll_id, id) WHERE (NOT ((action)::text ~~ 'invite %'::text));
 CREATE UNIQUE INDEX polls_invite_label ON public.polls_invite USING btree (poll_id, label) WHERE (NOT ((label)::text = ''::text));
 CREATE INDEX polls_invite_poll_id_d082373b ON public.polls_invite USING btree (poll_id);
 CREATE INDEX polls_invite_token_hash_d173b000_like ON public.polls_invite USING btree (token_hash varchar_pattern_ops);
+CREATE INDEX polls_journal_removed ON public.polls_journal USING btree (poll_id) WHERE (removed IS NOT NULL);
 CREATE UNIQUE INDEX polls_option_looks ON public.polls_option USING btree (poll_id, public.polls_looks((text)::text));
 CREATE INDEX polls_option_poll_id_57b18242 ON public.polls_option USING btree (poll_id);
 CREATE INDEX polls_poll_code ON public.polls_poll USING btree ("right"((slug)::text, 10));
@@ -881,9 +1012,15 @@ CREATE TRIGGER polls_entries_append_only BEFORE DELETE OR UPDATE ON public.polls
 CREATE TRIGGER polls_entries_freeze BEFORE INSERT ON public.polls_entries FOR EACH ROW EXECUTE FUNCTION public.polls_freeze_entries();
 CREATE TRIGGER polls_entries_log AFTER INSERT ON public.polls_entries FOR EACH ROW EXECUTE FUNCTION public.polls_log_entries();
 CREATE TRIGGER polls_event_append_only BEFORE DELETE OR UPDATE ON public.polls_event FOR EACH ROW EXECUTE FUNCTION public.polls_append_only();
+CREATE TRIGGER polls_invite_count_delete AFTER DELETE ON public.polls_invite REFERENCING OLD TABLE AS old_invites FOR EACH STATEMENT EXECUTE FUNCTION public.polls_log_invites();
+CREATE TRIGGER polls_invite_count_insert AFTER INSERT ON public.polls_invite REFERENCING NEW TABLE AS new_invites FOR EACH STATEMENT EXECUTE FUNCTION public.polls_log_invites();
+CREATE TRIGGER polls_invite_count_update AFTER UPDATE ON public.polls_invite REFERENCING OLD TABLE AS old_invites NEW TABLE AS new_invites FOR EACH STATEMENT EXECUTE FUNCTION public.polls_log_invites();
 CREATE TRIGGER polls_invite_guard_locked BEFORE INSERT ON public.polls_invite FOR EACH ROW EXECUTE FUNCTION public.polls_guard_invited();
+CREATE TRIGGER polls_invite_guard_locked_move BEFORE UPDATE ON public.polls_invite FOR EACH ROW WHEN ((old.poll_id <> new.poll_id)) EXECUTE FUNCTION public.polls_guard_invited();
 CREATE TRIGGER polls_invite_log AFTER INSERT OR DELETE OR UPDATE ON public.polls_invite FOR EACH ROW EXECUTE FUNCTION public.polls_log_change('invite', 'poll_id');
 CREATE TRIGGER polls_journal_append_only BEFORE DELETE OR UPDATE ON public.polls_journal FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION public.polls_append_only();
+CREATE TRIGGER polls_option_forget_steps_delete AFTER DELETE ON public.polls_option REFERENCING OLD TABLE AS touched FOR EACH STATEMENT EXECUTE FUNCTION public.polls_forget_steps();
+CREATE TRIGGER polls_option_forget_steps_insert AFTER INSERT ON public.polls_option REFERENCING NEW TABLE AS touched FOR EACH STATEMENT EXECUTE FUNCTION public.polls_forget_steps();
 CREATE TRIGGER polls_option_guard BEFORE INSERT OR DELETE ON public.polls_option FOR EACH ROW EXECUTE FUNCTION public.polls_guard_option();
 CREATE TRIGGER polls_option_guard_update BEFORE UPDATE ON public.polls_option FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION public.polls_guard_option();
 CREATE TRIGGER polls_option_log AFTER INSERT OR DELETE OR UPDATE ON public.polls_option FOR EACH ROW EXECUTE FUNCTION public.polls_log_change('option', 'poll_id');
@@ -895,12 +1032,16 @@ CREATE TRIGGER polls_poll_guard_content BEFORE UPDATE ON public.polls_poll FOR E
 CREATE TRIGGER polls_poll_guard_delete BEFORE DELETE ON public.polls_poll FOR EACH ROW EXECUTE FUNCTION public.polls_guard_poll();
 CREATE TRIGGER polls_poll_guard_drawn BEFORE UPDATE ON public.polls_poll FOR EACH ROW WHEN ((old.closes_at IS DISTINCT FROM new.closes_at)) EXECUTE FUNCTION public.polls_guard_drawn();
 CREATE TRIGGER polls_poll_guard_locked BEFORE UPDATE ON public.polls_poll FOR EACH ROW WHEN ((old.locked AND (((((((((((((old.locked IS DISTINCT FROM new.locked) OR (old.recountable IS DISTINCT FROM new.recountable)) OR ((old.audience)::text IS DISTINCT FROM (new.audience)::text)) OR (old.named IS DISTINCT FROM new.named)) OR (old.changeable IS DISTINCT FROM new.changeable)) OR (old.shuffled IS DISTINCT FROM new.shuffled)) OR ((old.results)::text IS DISTINCT FROM (new.results)::text)) OR (old.listed IS DISTINCT FROM new.listed)) OR (old.min_choices IS DISTINCT FROM new.min_choices)) OR (old.max_choices IS DISTINCT FROM new.max_choices)) OR ((old.draw_source)::text IS DISTINCT FROM (new.draw_source)::text)) OR (old.opens_at IS DISTINCT FROM new.opens_at)) OR (old.closes_at IS DISTINCT FROM new.closes_at)))) EXECUTE FUNCTION public.polls_guard_locked();
+CREATE TRIGGER polls_poll_guard_locked_archive BEFORE UPDATE ON public.polls_poll FOR EACH ROW WHEN ((old.locked AND (new.archived_at IS DISTINCT FROM old.archived_at) AND (old.closes_at > clock_timestamp()))) EXECUTE FUNCTION public.polls_guard_locked();
+CREATE TRIGGER polls_poll_guard_secret BEFORE UPDATE ON public.polls_poll FOR EACH ROW WHEN (((NOT old.named) AND ((old.audience)::text = 'invite'::text) AND (((old.results)::text = ANY ((ARRAY['closed'::character varying, 'owner'::character varying])::text[])) <> ((new.results)::text = ANY ((ARRAY['closed'::character varying, 'owner'::character varying])::text[]))))) EXECUTE FUNCTION public.polls_guard_secret();
 CREATE TRIGGER polls_poll_guard_update BEFORE UPDATE ON public.polls_poll FOR EACH ROW WHEN ((((((((((((((old.id IS DISTINCT FROM new.id) OR ((old.slug)::text IS DISTINCT FROM (new.slug)::text)) OR ((old.audience)::text IS DISTINCT FROM (new.audience)::text)) OR (old.named IS DISTINCT FROM new.named)) OR (old.changeable IS DISTINCT FROM new.changeable)) OR (old.shuffled IS DISTINCT FROM new.shuffled)) OR (old.locked IS DISTINCT FROM new.locked)) OR (old.recountable IS DISTINCT FROM new.recountable)) OR (old.min_choices IS DISTINCT FROM new.min_choices)) OR (old.max_choices IS DISTINCT FROM new.max_choices)) OR (old.opens_at IS DISTINCT FROM new.opens_at)) OR (old.closes_at IS DISTINCT FROM new.closes_at)) OR (old.archived_at IS DISTINCT FROM new.archived_at))) EXECUTE FUNCTION public.polls_guard_poll();
 CREATE TRIGGER polls_poll_log AFTER INSERT OR DELETE OR UPDATE ON public.polls_poll FOR EACH ROW EXECUTE FUNCTION public.polls_log_change('poll', 'id');
 CREATE TRIGGER polls_poll_secret AFTER INSERT ON public.polls_poll FOR EACH ROW EXECUTE FUNCTION public.polls_make_secret();
 CREATE TRIGGER polls_poll_stamp BEFORE INSERT OR UPDATE ON public.polls_poll FOR EACH ROW EXECUTE FUNCTION public.polls_stamp_poll();
 CREATE TRIGGER polls_secret_append_only BEFORE UPDATE ON public.polls_secret FOR EACH ROW EXECUTE FUNCTION public.polls_append_only();
 CREATE TRIGGER polls_secret_kept BEFORE DELETE ON public.polls_secret FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION public.polls_append_only();
+CREATE TRIGGER polls_step_append_only BEFORE DELETE OR UPDATE ON public.polls_step FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION public.polls_append_only();
+CREATE TRIGGER polls_step_take BEFORE INSERT ON public.polls_step FOR EACH ROW EXECUTE FUNCTION public.polls_take_step();
 CREATE TRIGGER polls_vote_check_delete AFTER DELETE ON public.polls_vote REFERENCING OLD TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.polls_check_votes();
 CREATE TRIGGER polls_vote_check_insert AFTER INSERT ON public.polls_vote REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.polls_check_votes();
 CREATE TRIGGER polls_vote_check_update AFTER UPDATE ON public.polls_vote REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.polls_check_votes();
