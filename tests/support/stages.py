@@ -63,6 +63,10 @@ def reopened(stage):
     return poll
 
 
+def receipts(poll):
+    return f"/polls/{poll.slug}/receipts/"
+
+
 def wall(poll):
     return f"/polls/{poll.slug}/wall/"
 
@@ -134,6 +138,10 @@ STATES = {
     "ballot-reopened": (lambda stage: ballot(reopened(stage)), None),
     "ballot-locked": (lambda stage: ballot(stage.poll(locked=True, recountable=True, closes_in="1 day")), None),
     "results-hidden-voted": (lambda stage: ballot(stage.poll(results="owner")), vote_for_first),
+    "receipts": (lambda stage: receipts(stage.closed(votes=(60, 50))), None),
+    "receipts-recountable": (lambda stage: receipts(stage.closed((LONG, "b"), votes=(3, 4), recountable=True)), None),
+    "receipts-nothing-found": (lambda stage: receipts(stage.closed(votes=(3,))) + "?q=" + 32 * "0", None),
+    "receipts-before-closing": (lambda stage: receipts(stage.poll(votes=(3,))), None),
     "wall": (lambda stage: wall(stage.poll(SIX, votes=(21, 13, 8, 5, 3, 1))), None),
     "wall-hidden": (lambda stage: wall(stage.poll(results="voted")), None),
     "embed": (lambda stage: embed(stage.poll(votes=(3, 5, 2))), None),
