@@ -25,11 +25,13 @@ POOL_OPTIONS = frozenset(
 
 
 def register_checks() -> None:
-    """Register the checks; called when the app is ready. Only `check_budget` connects to the database."""
+    """Register the checks; called when the app is ready. Those of Tags.database connect to the database."""
     for check in (check_pool, check_threads, check_database_options, check_driver, check_metrics_allowed):
         register(check)
     register(Tags.database)(check_budget)
     register(check_client_address, deploy=True)
+    register(check_owner, deploy=True)
+    register(Tags.database, deploy=True)(check_role)
 
 
 def check_pool(**kwargs: Any) -> list[CheckMessage]:
@@ -124,6 +126,39 @@ def check_client_address(**kwargs: Any) -> list[CheckMessage]:
             "address, and share the limits of one.",
             hint="Name the header in which the proxy says who asks, such as CLIENT_ADDRESS_HEADER=X-Forwarded-For",
             id="polls.W006",
+        )
+    ]
+
+
+def check_owner(**kwargs: Any) -> list[CheckMessage]:
+    """polls.W007: the site's role is not the owner of its tables, by the settings. With --deploy only."""
+    if database().has_owner():
+        return []
+    return [
+        Warning(
+            "DATABASE_OWNER_URL is empty: the site owns its tables, so whoever can run SQL as the site can switch the "
+            "triggers off that keep its promises.",
+            hint="Create a second role for the site, and name the owner in DATABASE_OWNER_URL for migrate and this "
+            "check; README says how.",
+            id="polls.W007",
+        )
+    ]
+
+
+def check_role(databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """polls.W008: the site's role can do nothing that the site does not need. With --deploy --database default only."""
+    if "default" not in (databases or ()):
+        return []
+    with closing(connect("check")) as conn:
+        powers = queries.list_powers(conn)
+    if not powers:
+        return []
+    return [
+        Warning(
+            f"The site's role {', '.join(powers)}: the database's promises do not hold against it.",
+            hint="Use a role that owns nothing and may create nothing in DATABASE_URL, and run migrate with "
+            "DATABASE_OWNER_URL; README says how.",
+            id="polls.W008",
         )
     ]
 

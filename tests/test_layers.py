@@ -17,7 +17,7 @@ LAYERS: list[tuple[str, set[str]]] = [
         "domain",
         {
             *("audit", "charts", "csv_export", "draws", "event_texts", "invite_tokens", "migrations", "models"),
-            *("percentages", "qr_codes", "rate_limits", "sample_data", "slugs", "templatetags", "voters"),
+            *("percentages", "privileges", "qr_codes", "rate_limits", "sample_data", "slugs", "templatetags", "voters"),
         },
     ),
     ("forms", {"forms"}),

@@ -93,7 +93,7 @@ from polls.queries.polls import (
 )
 from polls.queries.results import OptionResult, Results, get_results
 from polls.queries.sample_data import copy_votes, create_sample_poll
-from polls.queries.server import Backend, Limits, get_limits, list_backends
+from polls.queries.server import Backend, Limits, get_limits, list_backends, list_powers
 from polls.queries.timeline import Timeline, get_timeline
 from polls.queries.vote_log import VoteRow, list_votes
 from polls.queries.votes import cast_vote, withdraw_vote
@@ -187,6 +187,7 @@ __all__ = [
     "list_events",
     "list_own_polls",
     "list_polls",
+    "list_powers",
     "list_voters_among",
     "list_votes",
     "make_invites",

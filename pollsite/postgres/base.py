@@ -60,14 +60,14 @@ class DatabaseWrapper(base.DatabaseWrapper):
         site = self.settings_dict
         self.close()
         # A dictionary of its own: all threads share the other one.
-        self._site_settings, self.settings_dict = site, self._owner_settings()
+        self._site_settings, self.settings_dict = site, self.owner_settings()
         try:
             yield
         finally:
             self.close()
             self._site_settings, self.settings_dict = None, site
 
-    def _owner_settings(self) -> dict[str, Any]:
+    def owner_settings(self) -> dict[str, Any]:
         """Return the settings with which the owner connects, to the database that the site uses at this moment."""
         site = self.site_settings
         owner = {**site, **site.get("OWNER", {})}
@@ -99,7 +99,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         down is not started. Raises psycopg2.OperationalError.
         """
         # Not get_connection_params(): if psycopg 3 is installed, Django returns parameters for psycopg 3 there.
-        settings = self._owner_settings() if owner else self.site_settings
+        settings = self.owner_settings() if owner else self.site_settings
         host, port, database, user = address_in(settings)
         params = {key: value for key, value in settings["OPTIONS"].items() if key not in NOT_LIBPQ}
         place = {"host": host, "port": port, "user": user, "password": settings["PASSWORD"]}
