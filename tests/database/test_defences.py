@@ -339,13 +339,14 @@ def test_every_table_of_the_app_is_in_the_list():
 
 def test_functions_that_run_as_the_owner_are_nobody_elses_and_look_in_fixed_schemas(owner_sql):
     functions = owner_sql(
-        "SELECT proname::text, proconfig, EXISTS (SELECT FROM aclexplode(proacl) WHERE grantee <> proowner), "
-        "prorettype = 'trigger'::regtype FROM pg_proc WHERE prosecdef AND starts_with(proname, 'polls_')"
+        "SELECT proname::text, proconfig, prorettype = 'trigger'::regtype, EXISTS ("
+        "SELECT FROM aclexplode(coalesce(proacl, acldefault('f', proowner))) WHERE grantee <> proowner) "
+        "FROM pg_proc WHERE prosecdef AND starts_with(proname, 'polls_')"
     )
     assert {name for name, *_ in functions} >= {"polls_count_votes", "polls_recount_votes", "polls_log_change"}
-    for name, config, others, is_trigger in functions:
+    for name, config, is_trigger, others in functions:
         assert config == ["search_path=pg_catalog, public, pg_temp"], name
-        assert (others, is_trigger) == (False, True), name
+        assert (is_trigger, others) == (True, False), name
 
 
 def test_events_name_the_role_that_wrote_and_not_the_owner(stage, sql):
