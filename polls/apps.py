@@ -10,7 +10,7 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from polls import checks
+from polls import checks, privileges
 from polls.checkpoints import CheckpointTaker
 from polls.database import connect, database
 from polls.monitoring.publisher import Publisher, describe
@@ -24,6 +24,7 @@ class PollsConfig(AppConfig):
     """Owns the pool of this process. It connects to nothing and starts no thread before the first checkout."""
 
     name = "polls"
+    site_privileges = privileges.TABLES
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)

@@ -28,13 +28,14 @@ POOL_OPTIONS = frozenset(
 
 
 def register_checks() -> None:
-    """Register the checks; called when the app is ready. Only those of Tags.database connect to the database."""
+    """Register the checks; called when the app is ready. Those of Tags.database connect to the database."""
     for check in (check_pool, check_threads, check_database_options, check_driver, check_metrics_allowed):
         register(check)
     for check in (check_budget, check_poll_keys):
         register(Tags.database)(check)
-    for check in (check_client_address, check_voter_key):
+    for check in (check_client_address, check_voter_key, check_owner):
         register(check, deploy=True)
+    register(Tags.database, deploy=True)(check_role)
 
 
 def check_pool(**kwargs: Any) -> list[CheckMessage]:
@@ -162,6 +163,39 @@ def _is_network(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def check_owner(**kwargs: Any) -> list[CheckMessage]:
+    """polls.W010: the site's role is not the owner of its tables, by the settings. With --deploy only."""
+    if database().has_owner():
+        return []
+    return [
+        Warning(
+            "DATABASE_OWNER_URL is empty: the site owns its tables, so whoever can run SQL as the site can switch the "
+            "triggers off that keep its promises.",
+            hint="Create a second role for the site, and name the owner in DATABASE_OWNER_URL for migrate and this "
+            "check; README says how.",
+            id="polls.W010",
+        )
+    ]
+
+
+def check_role(databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """polls.W011: the site's role can do nothing that the site does not need. With --deploy --database default only."""
+    if "default" not in (databases or ()):
+        return []
+    with closing(connect("check")) as conn:
+        powers = queries.list_powers(conn)
+    if not powers:
+        return []
+    return [
+        Warning(
+            f"The site's role {', '.join(powers)}: the database's promises do not hold against it.",
+            hint="Use a role that owns nothing and may create nothing in DATABASE_URL, and run migrate with "
+            "DATABASE_OWNER_URL; README says how.",
+            id="polls.W011",
+        )
+    ]
 
 
 def check_budget(databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:

@@ -89,6 +89,7 @@ TEMPLATES = [
 DATABASES = {
     "default": database_settings(
         env.str("DATABASE_URL", default=""),
+        owner_url=env.str("DATABASE_OWNER_URL", default=""),
         embedded_folder=Path(env.str("EMBEDDED_POSTGRES_DIR", default="") or BASE_DIR / "var" / "postgres"),
     )
 }

@@ -20,6 +20,7 @@ LAYERS: list[tuple[str, set[str]]] = [
             *(
                 "percentages",
                 "permissions",
+                "privileges",
                 "qr_codes",
                 "receipts",
                 "rate_limits",

@@ -136,7 +136,7 @@ from polls.queries.receipts import change_sealed_vote, find_sealed_vote, withdra
 from polls.queries.results import OptionResult, Results, get_results
 from polls.queries.sample_data import copy_votes, create_sample_poll
 from polls.queries.secrecy import take_steps
-from polls.queries.server import Backend, Limits, get_limits, list_backends
+from polls.queries.server import Backend, Limits, get_limits, list_backends, list_powers
 from polls.queries.timeline import Timeline, get_timeline
 from polls.queries.vote_log import VoteRow, list_votes
 from polls.queries.voter_keys import list_polls_of_other_keys
@@ -268,6 +268,7 @@ __all__ = [
     "list_own_polls",
     "list_polls",
     "list_polls_of_other_keys",
+    "list_powers",
     "list_record",
     "list_sealed_votes",
     "list_unchecked",

@@ -1,4 +1,4 @@
-"""The server: its sessions on this database, and its limits."""
+"""The server: its sessions on this database, its limits, and what the role of this session may do there."""
 
 from typing import NamedTuple
 
@@ -54,3 +54,35 @@ SELECT current_setting('max_connections')::int,
 def get_limits(conn: Connection) -> Limits:
     """Return the server's limits. `used` includes this session."""
     return Limits(*fetch_all(conn, GET_LIMITS)[0])
+
+
+# A role that can do none of it writes counts and events through the triggers only.
+LIST_POWERS = """
+SELECT power
+  FROM pg_roles AS role
+ CROSS JOIN LATERAL (VALUES
+    ('is a superuser', rolsuper),
+    ('may create roles', rolcreaterole),
+    ('may create databases', rolcreatedb),
+    ('may read or write files, or run programs', EXISTS (
+        SELECT FROM unnest('{pg_read_server_files,pg_write_server_files,pg_execute_server_program}'::name[]) AS power
+         WHERE pg_has_role(power, 'MEMBER'))),
+    ('is the owner of tables, or may become it', EXISTS (
+        SELECT FROM pg_class
+         WHERE relnamespace = current_schema()::regnamespace AND starts_with(relname, 'polls_')
+           AND pg_has_role(relowner, 'MEMBER'))),
+    ('may create tables', has_schema_privilege(current_schema(), 'CREATE')),
+    ('may create schemas', has_database_privilege(current_database(), 'CREATE')),
+    ('may create temporary tables', has_database_privilege(current_database(), 'TEMPORARY')),
+    ('may write counts and events', EXISTS (
+        SELECT FROM unnest('{polls_tally,polls_turnout,polls_event}'::text[]) AS written
+         WHERE has_table_privilege(to_regclass(written), 'DELETE, TRUNCATE')
+            OR has_any_column_privilege(to_regclass(written), 'INSERT, UPDATE')))
+ ) AS held (power, is_held)
+ WHERE rolname = session_user AND is_held
+"""
+
+
+def list_powers(conn: Connection) -> list[str]:
+    """Return what the role of this session may do that the site does not need, each as the rest of a sentence."""
+    return [power for (power,) in fetch_all(conn, LIST_POWERS)]

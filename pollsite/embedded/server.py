@@ -28,7 +28,17 @@ from pathlib import Path
 
 from pollsite.embedded.programs import MAJOR, EmbeddedServerError, last_words, run
 
-ROLE = DATABASE = "pollsite"
+OWNER = DATABASE = "pollsite"  # the superuser that initdb makes; it owns the tables
+ROLE = "polls_site"  # the site's; it owns nothing, and `migrate` grants it what the site needs
+MAKE_ROLE = f"""
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{ROLE}') THEN
+        CREATE ROLE {ROLE} LOGIN;
+    END IF;
+END
+$$
+"""
 PORT = "5432"  # part of the socket's file name; nothing listens on TCP
 SOCKET = f".s.PGSQL.{PORT}"
 START_SECONDS = 60
@@ -109,8 +119,10 @@ class EmbeddedServer:
 
     def answers(self) -> bool:
         """Return whether the server accepts connections, according to pg_isready."""
-        where = ("-h", str(self.socket_folder), "-p", PORT, "-U", ROLE, "-d", DATABASE)
-        return run("pg_isready", "-q", *where).returncode == 0
+        return run("pg_isready", "-q", *self._as_owner()).returncode == 0
+
+    def _as_owner(self) -> tuple[str, ...]:
+        return ("-h", str(self.socket_folder), "-p", PORT, "-U", OWNER, "-d", DATABASE)
 
     def _start(self) -> None:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -122,6 +134,7 @@ class EmbeddedServer:
             try:
                 if not self.answers():
                     self._launch()
+                self._make_role()
             except BaseException:
                 os.close(_held.pop(self.folder))
                 with contextlib.suppress(OSError):
@@ -168,6 +181,11 @@ class EmbeddedServer:
         self._disown_pids()
         self._start_postmaster()
 
+    def _make_role(self) -> None:
+        """Create the site's role unless it exists: data that an earlier version made has none."""
+        result = run("psql", "-X", "-q", *self._as_owner(), "-c", MAKE_ROLE)
+        self._check(result.returncode, result.stderr)
+
     def _create_data(self) -> None:
         for leftover in self.folder.glob("data.new-*"):
             shutil.rmtree(leftover, ignore_errors=True)
@@ -175,7 +193,7 @@ class EmbeddedServer:
         draft = self.folder / f"data.new-{secrets.token_hex(4)}"
         try:
             result = run(
-                *("initdb", "-D", str(draft), "-U", ROLE, "-A", "trust", "-E", "UTF8"),
+                *("initdb", "-D", str(draft), "-U", OWNER, "-A", "trust", "-E", "UTF8"),
                 # The built-in locale lower-cases and sorts all of Unicode and needs no locale of the machine.
                 *("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
                 folder=self.folder,

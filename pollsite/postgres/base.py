@@ -1,7 +1,11 @@
-"""Django's PostgreSQL backend, which also starts the embedded server and opens connections for the pool."""
+"""Django's PostgreSQL backend, which also starts the embedded server and opens connections for the pool.
+
+It connects as the site's role, and as the owner of the tables where a block asks for that: `migrate` does.
+"""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,11 +24,54 @@ UTC_NAMES = frozenset(("UTC", "Etc/UTC", "GMT", "Etc/GMT"))
 Connection = TypeVar("Connection")
 
 
+def address_in(settings: dict[str, Any]) -> tuple[str, str, str, str]:
+    """Return the host, port, database and user in a settings_dict."""
+    return (settings["HOST"], str(settings["PORT"]), settings["NAME"] or "postgres", settings["USER"])
+
+
 class DatabaseWrapper(base.DatabaseWrapper):
     """The connection of the ORM, and the only code that opens connections to the database."""
 
     client_class = DatabaseClient
     creation_class = DatabaseCreation
+
+    # The site's settings, while the block of as_owner() has replaced them.
+    _site_settings: dict[str, Any] | None = None
+
+    def has_owner(self) -> bool:
+        """Return whether the settings name an owner of the tables beside the site's role."""
+        return "OWNER" in self.site_settings
+
+    @property
+    def site_settings(self) -> dict[str, Any]:
+        """The settings of the site's role; settings_dict, except in a block of as_owner()."""
+        return self._site_settings or self.settings_dict
+
+    @contextmanager
+    def as_owner(self) -> Iterator[None]:
+        """Let the ORM of this thread connect as the owner of the tables until the block ends.
+
+        Closes the connection of the ORM before and after the block, so it must not be in a transaction. Where the site
+        is the owner, and inside another such block, it does nothing.
+        """
+        if self._site_settings is not None or not self.has_owner():
+            yield
+            return
+        site = self.settings_dict
+        self.close()
+        # A dictionary of its own: all threads share the other one.
+        self._site_settings, self.settings_dict = site, self.owner_settings()
+        try:
+            yield
+        finally:
+            self.close()
+            self._site_settings, self.settings_dict = None, site
+
+    def owner_settings(self) -> dict[str, Any]:
+        """Return the settings with which the owner connects, to the database that the site uses at this moment."""
+        site = self.site_settings
+        owner = {**site, **site.get("OWNER", {})}
+        return {**owner, "NAME": site["NAME"] or owner["NAME"]}
 
     def get_connection_params(self) -> dict[str, Any]:
         params: dict[str, Any] = super().get_connection_params()
@@ -40,19 +87,20 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
         Django's test runner changes the database's name in place: callers compare addresses to notice that.
         """
-        settings = self.settings_dict
-        return (settings["HOST"], str(settings["PORT"]), settings["NAME"] or "postgres", settings["USER"])
+        return address_in(self.site_settings)
 
-    def connect_psycopg2(self, *, start: bool = True, **overrides: Any) -> Psycopg2Connection:
+    def connect_psycopg2(self, *, start: bool = True, owner: bool = False, **overrides: Any) -> Psycopg2Connection:
         """Return a new psycopg2 connection to address(), with its time zone in UTC and its encoding in UTF-8.
+
+        If `owner` is true, it connects as the owner of the tables, to where the owner connects.
 
         The caller owns it: the ORM does not track it, and any thread may call this. `overrides` are keyword arguments
         of psycopg2.connect and take precedence over the settings. If `start` is false, an embedded server that is
         down is not started. Raises psycopg2.OperationalError.
         """
         # Not get_connection_params(): if psycopg 3 is installed, Django returns parameters for psycopg 3 there.
-        host, port, database, user = self.address()
-        settings = self.settings_dict
+        settings = self.owner_settings() if owner else self.site_settings
+        host, port, database, user = address_in(settings)
         params = {key: value for key, value in settings["OPTIONS"].items() if key not in NOT_LIBPQ}
         place = {"host": host, "port": port, "user": user, "password": settings["PASSWORD"]}
         if settings["NAME"] != "":  # if it is empty, a service names the database

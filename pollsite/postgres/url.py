@@ -1,4 +1,4 @@
-"""DATABASE_URL, turned into an entry of Django's DATABASES; a mistake in it is one line that says what to correct.
+"""DATABASE_URL and DATABASE_OWNER_URL, turned into an entry of Django's DATABASES; a mistake is one line of advice.
 
 libpq's own parser reads the URL, so a URL means here what it means to psql. Nothing here connects or starts a server.
 """
@@ -20,6 +20,7 @@ SCHEMES = ("postgres", "postgresql", "pgsql", "psql")
 # For the ORM: each thread keeps its connection for a minute, and checks it before using it again.
 DEFAULTS: dict[str, Any] = {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
 BOOLEAN_KEYS = ("ATOMIC_REQUESTS", "AUTOCOMMIT", "CONN_HEALTH_CHECKS", "DISABLE_SERVER_SIDE_CURSORS")
+OWNER_KEYS = ("HOST", "PORT", "USER", "PASSWORD", "NAME", "OPTIONS")
 LIBPQ_NAMES = {"HOST": "host", "PORT": "port", "USER": "user", "PASSWORD": "password", "NAME": "dbname"}
 
 # Seconds; tcp_user_timeout in milliseconds. A server that vanishes is noticed within half a minute.
@@ -38,14 +39,17 @@ MISREAD = (
 MISREAD_QUERY = "what follows the question mark is not name=value&name=value, with %25 for each %"
 
 
-def database_settings(url: str, *, embedded_folder: Path) -> dict[str, Any]:
+def database_settings(url: str, *, embedded_folder: Path, owner_url: str = "") -> dict[str, Any]:
     """Return the entry of DATABASES for `url`, or for the embedded server in `embedded_folder` if `url` is empty.
 
     Accepts every URI that libpq accepts, if it names a database or a service, and in the query Django's own
     conn_max_age, conn_health_checks, disable_server_side_cursors, atomic_requests and autocommit as well. A raw @ is
-    accepted in the query only. Raises ImproperlyConfigured.
+    accepted in the query only. The key OWNER holds the settings with which the owner of the tables connects instead;
+    it is missing where `owner_url` is empty, because the site is the owner then. Raises ImproperlyConfigured.
     """
     if not url.strip():
+        if owner_url.strip():
+            raise ImproperlyConfigured("DATABASE_OWNER_URL is set, and DATABASE_URL is not: set both, or neither.")
         server = embedded.EmbeddedServer(embedded_folder)
         return {
             **DEFAULTS,
@@ -57,8 +61,24 @@ def database_settings(url: str, *, embedded_folder: Path) -> dict[str, Any]:
             "OPTIONS": dict(CONNECT_OPTIONS),
             # Django ignores keys that it does not know; the engine starts this server before it connects.
             "EMBEDDED": str(server.folder),
+            "OWNER": {"USER": embedded.OWNER},
         }
-    return _from_url(url.strip())
+    settings = _from_url(url.strip())
+    if owner_url.strip():
+        settings["OWNER"] = _owner_settings(owner_url.strip(), settings["NAME"])
+    return settings
+
+
+def _owner_settings(url: str, database: str) -> dict[str, Any]:
+    try:
+        owner = _from_url(url)
+    except ImproperlyConfigured as error:
+        raise ImproperlyConfigured(str(error).replace("DATABASE_URL", "DATABASE_OWNER_URL", 1)) from None
+    if database and owner["NAME"] and owner["NAME"] != database:
+        raise ImproperlyConfigured(
+            f"DATABASE_OWNER_URL names the database {owner['NAME']!r}, and DATABASE_URL {database!r}: name the same."
+        )
+    return {key: owner[key] for key in OWNER_KEYS}
 
 
 def _from_url(url: str) -> dict[str, Any]:

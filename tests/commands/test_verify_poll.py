@@ -40,19 +40,23 @@ def drawn_poll(conn, make_poll, vote, sql, django_user_model):
 
 
 @pytest.fixture
-def tamper(sql):
+def tamper(owner_sql):
     """Run a statement as the owner of the database can: without triggers and checks of secrets."""
 
     def run(statement):
-        sql("SET session_replication_role = replica")
-        sql("ALTER TABLE polls_secret DROP CONSTRAINT polls_secret_committed")
-        sql(statement)
-        sql("SET session_replication_role = DEFAULT")
+        owner_sql("SET session_replication_role = replica")
+        owner_sql("ALTER TABLE polls_secret DROP CONSTRAINT polls_secret_committed")
+        owner_sql(statement)
+        owner_sql("SET session_replication_role = DEFAULT")
 
-    [(check,)] = sql("SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'polls_secret_committed'")
+    [(check,)] = owner_sql(
+        "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'polls_secret_committed'"
+    )
     yield run
-    sql("TRUNCATE polls_secret")
-    sql(f"ALTER TABLE polls_secret ADD CONSTRAINT polls_secret_committed {check}")
+    owner_sql("SET session_replication_role = replica")
+    owner_sql("TRUNCATE polls_secret")
+    owner_sql("SET session_replication_role = DEFAULT")
+    owner_sql(f"ALTER TABLE polls_secret ADD CONSTRAINT polls_secret_committed {check}")
 
 
 def verify(capsys, poll):

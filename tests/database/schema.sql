@@ -11,8 +11,17 @@ BEGIN
     RETURN NULL;
 END
 $$;
-CREATE FUNCTION public.polls_check_voter_key() RETURNS trigger
+CREATE FUNCTION public.polls_by_triggers() RETURNS trigger
     LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM polls_refuse(TG_TABLE_NAME || '_by_triggers', 'This is written by triggers only');
+    RETURN NULL;
+END
+$$;
+CREATE FUNCTION public.polls_check_voter_key() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 DECLARE
     present CONSTANT text := current_setting('polls.key_id');
@@ -168,7 +177,8 @@ BEGIN
 END
 $$;
 CREATE FUNCTION public.polls_count_votes() RETURNS trigger
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 DECLARE
     sign CONSTANT integer := TG_ARGV[0];
@@ -261,7 +271,8 @@ CREATE FUNCTION public.polls_entry_code(poll_id bigint, option_id bigint, voter 
      WHERE secret.poll_id = polls_entry_code.poll_id
 $$;
 CREATE FUNCTION public.polls_forget_journal() RETURNS trigger
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 BEGIN
     DELETE FROM polls_journal WHERE poll_id = OLD.id;
@@ -269,7 +280,8 @@ BEGIN
 END
 $$;
 CREATE FUNCTION public.polls_forget_steps() RETURNS trigger
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 BEGIN
     DELETE FROM polls_step WHERE poll_id IN (SELECT poll_id FROM touched);
@@ -458,7 +470,8 @@ CREATE FUNCTION public.polls_lock_key(poll_id bigint) RETURNS bigint
     SELECT hashtextextended('polls_poll', poll_id)
 $$;
 CREATE FUNCTION public.polls_log_change() RETURNS trigger
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 DECLARE
     before CONSTANT jsonb := CASE WHEN TG_OP <> 'INSERT' THEN to_jsonb(OLD) ELSE '{}' END;
@@ -479,7 +492,8 @@ BEGIN
 END
 $$;
 CREATE FUNCTION public.polls_log_entries() RETURNS trigger
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 BEGIN
     INSERT INTO polls_event (poll_id, at, actor, action, details)
@@ -491,7 +505,8 @@ BEGIN
 END
 $$;
 CREATE FUNCTION public.polls_log_invites() RETURNS trigger
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 BEGIN
     CASE TG_OP
@@ -532,7 +547,8 @@ CREATE FUNCTION public.polls_looks(text text) RETURNS text
            AS visible
 $$;
 CREATE FUNCTION public.polls_make_secret() RETURNS trigger
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 DECLARE
     secret CONSTANT bytea := polls_random_bytes();
@@ -542,6 +558,14 @@ BEGIN
     INSERT INTO polls_event (poll_id, at, actor, action, details)
     VALUES (NEW.id, clock_timestamp(), polls_actor(), 'secret added',
             jsonb_build_object('commitment', jsonb_build_array(NULL, commitment)));
+    RETURN NULL;
+END
+$$;
+CREATE FUNCTION public.polls_not_truncated() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM polls_refuse(TG_TABLE_NAME || '_not_truncated', 'What is written here is not truncated');
     RETURN NULL;
 END
 $$;
@@ -577,7 +601,8 @@ CREATE FUNCTION public.polls_random_bytes() RETURNS bytea
     SELECT sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()))
 $$;
 CREATE FUNCTION public.polls_recount_votes() RETURNS trigger
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 BEGIN
     IF NOT EXISTS (SELECT FROM new_votes) THEN
@@ -1001,29 +1026,39 @@ CREATE INDEX polls_poll_newest ON public.polls_poll USING btree (opens_at DESC, 
 CREATE INDEX polls_poll_owner_id_ba682987 ON public.polls_poll USING btree (owner_id);
 CREATE INDEX polls_poll_slug_9cb4387f_like ON public.polls_poll USING btree (slug varchar_pattern_ops);
 CREATE TRIGGER polls_checkpoint_append_only BEFORE DELETE OR UPDATE ON public.polls_checkpoint FOR EACH ROW EXECUTE FUNCTION public.polls_append_only();
+CREATE TRIGGER polls_checkpoint_not_truncated BEFORE TRUNCATE ON public.polls_checkpoint FOR EACH STATEMENT EXECUTE FUNCTION public.polls_not_truncated();
 CREATE TRIGGER polls_checkpoint_take BEFORE INSERT ON public.polls_checkpoint FOR EACH ROW EXECUTE FUNCTION public.polls_take_checkpoint();
 CREATE TRIGGER polls_correction_append_only BEFORE DELETE OR UPDATE ON public.polls_correction FOR EACH ROW EXECUTE FUNCTION public.polls_append_only();
 CREATE TRIGGER polls_correction_apply AFTER INSERT ON public.polls_correction FOR EACH ROW EXECUTE FUNCTION public.polls_correct();
+CREATE TRIGGER polls_correction_not_truncated BEFORE TRUNCATE ON public.polls_correction FOR EACH STATEMENT EXECUTE FUNCTION public.polls_not_truncated();
 CREATE TRIGGER polls_correction_note BEFORE INSERT ON public.polls_correction FOR EACH ROW EXECUTE FUNCTION public.polls_note_correction();
 CREATE TRIGGER polls_draw_append_only BEFORE DELETE OR UPDATE ON public.polls_draw FOR EACH ROW EXECUTE FUNCTION public.polls_append_only();
 CREATE TRIGGER polls_draw_compute BEFORE INSERT ON public.polls_draw FOR EACH ROW EXECUTE FUNCTION public.polls_draw_winner();
 CREATE TRIGGER polls_draw_log AFTER INSERT ON public.polls_draw FOR EACH ROW EXECUTE FUNCTION public.polls_log_change('draw', 'poll_id');
+CREATE TRIGGER polls_draw_not_truncated BEFORE TRUNCATE ON public.polls_draw FOR EACH STATEMENT EXECUTE FUNCTION public.polls_not_truncated();
 CREATE TRIGGER polls_entries_append_only BEFORE DELETE OR UPDATE ON public.polls_entries FOR EACH ROW EXECUTE FUNCTION public.polls_append_only();
 CREATE TRIGGER polls_entries_freeze BEFORE INSERT ON public.polls_entries FOR EACH ROW EXECUTE FUNCTION public.polls_freeze_entries();
 CREATE TRIGGER polls_entries_log AFTER INSERT ON public.polls_entries FOR EACH ROW EXECUTE FUNCTION public.polls_log_entries();
+CREATE TRIGGER polls_entries_not_truncated BEFORE TRUNCATE ON public.polls_entries FOR EACH STATEMENT EXECUTE FUNCTION public.polls_not_truncated();
 CREATE TRIGGER polls_event_append_only BEFORE DELETE OR UPDATE ON public.polls_event FOR EACH ROW EXECUTE FUNCTION public.polls_append_only();
+CREATE TRIGGER polls_event_by_triggers BEFORE INSERT ON public.polls_event FOR EACH STATEMENT WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION public.polls_by_triggers();
+CREATE TRIGGER polls_event_not_truncated BEFORE TRUNCATE ON public.polls_event FOR EACH STATEMENT EXECUTE FUNCTION public.polls_not_truncated();
 CREATE TRIGGER polls_invite_count_delete AFTER DELETE ON public.polls_invite REFERENCING OLD TABLE AS old_invites FOR EACH STATEMENT EXECUTE FUNCTION public.polls_log_invites();
 CREATE TRIGGER polls_invite_count_insert AFTER INSERT ON public.polls_invite REFERENCING NEW TABLE AS new_invites FOR EACH STATEMENT EXECUTE FUNCTION public.polls_log_invites();
 CREATE TRIGGER polls_invite_count_update AFTER UPDATE ON public.polls_invite REFERENCING OLD TABLE AS old_invites NEW TABLE AS new_invites FOR EACH STATEMENT EXECUTE FUNCTION public.polls_log_invites();
 CREATE TRIGGER polls_invite_guard_locked BEFORE INSERT ON public.polls_invite FOR EACH ROW EXECUTE FUNCTION public.polls_guard_invited();
 CREATE TRIGGER polls_invite_guard_locked_move BEFORE UPDATE ON public.polls_invite FOR EACH ROW WHEN ((old.poll_id <> new.poll_id)) EXECUTE FUNCTION public.polls_guard_invited();
 CREATE TRIGGER polls_invite_log AFTER INSERT OR DELETE OR UPDATE ON public.polls_invite FOR EACH ROW EXECUTE FUNCTION public.polls_log_change('invite', 'poll_id');
+CREATE TRIGGER polls_invite_not_truncated BEFORE TRUNCATE ON public.polls_invite FOR EACH STATEMENT EXECUTE FUNCTION public.polls_not_truncated();
 CREATE TRIGGER polls_journal_append_only BEFORE DELETE OR UPDATE ON public.polls_journal FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION public.polls_append_only();
+CREATE TRIGGER polls_journal_by_triggers BEFORE INSERT ON public.polls_journal FOR EACH STATEMENT WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION public.polls_by_triggers();
+CREATE TRIGGER polls_journal_not_truncated BEFORE TRUNCATE ON public.polls_journal FOR EACH STATEMENT EXECUTE FUNCTION public.polls_not_truncated();
 CREATE TRIGGER polls_option_forget_steps_delete AFTER DELETE ON public.polls_option REFERENCING OLD TABLE AS touched FOR EACH STATEMENT EXECUTE FUNCTION public.polls_forget_steps();
 CREATE TRIGGER polls_option_forget_steps_insert AFTER INSERT ON public.polls_option REFERENCING NEW TABLE AS touched FOR EACH STATEMENT EXECUTE FUNCTION public.polls_forget_steps();
 CREATE TRIGGER polls_option_guard BEFORE INSERT OR DELETE ON public.polls_option FOR EACH ROW EXECUTE FUNCTION public.polls_guard_option();
 CREATE TRIGGER polls_option_guard_update BEFORE UPDATE ON public.polls_option FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION public.polls_guard_option();
 CREATE TRIGGER polls_option_log AFTER INSERT OR DELETE OR UPDATE ON public.polls_option FOR EACH ROW EXECUTE FUNCTION public.polls_log_change('option', 'poll_id');
+CREATE TRIGGER polls_option_not_truncated BEFORE TRUNCATE ON public.polls_option FOR EACH STATEMENT EXECUTE FUNCTION public.polls_not_truncated();
 CREATE TRIGGER polls_option_touch_delete AFTER DELETE ON public.polls_option REFERENCING OLD TABLE AS touched FOR EACH STATEMENT EXECUTE FUNCTION public.polls_touch_polls();
 CREATE TRIGGER polls_option_touch_insert AFTER INSERT ON public.polls_option REFERENCING NEW TABLE AS touched FOR EACH STATEMENT EXECUTE FUNCTION public.polls_touch_polls();
 CREATE TRIGGER polls_option_touch_update AFTER UPDATE ON public.polls_option REFERENCING NEW TABLE AS touched FOR EACH STATEMENT EXECUTE FUNCTION public.polls_touch_polls();
@@ -1036,12 +1071,21 @@ CREATE TRIGGER polls_poll_guard_locked_archive BEFORE UPDATE ON public.polls_pol
 CREATE TRIGGER polls_poll_guard_secret BEFORE UPDATE ON public.polls_poll FOR EACH ROW WHEN (((NOT old.named) AND ((old.audience)::text = 'invite'::text) AND (((old.results)::text = ANY ((ARRAY['closed'::character varying, 'owner'::character varying])::text[])) <> ((new.results)::text = ANY ((ARRAY['closed'::character varying, 'owner'::character varying])::text[]))))) EXECUTE FUNCTION public.polls_guard_secret();
 CREATE TRIGGER polls_poll_guard_update BEFORE UPDATE ON public.polls_poll FOR EACH ROW WHEN ((((((((((((((old.id IS DISTINCT FROM new.id) OR ((old.slug)::text IS DISTINCT FROM (new.slug)::text)) OR ((old.audience)::text IS DISTINCT FROM (new.audience)::text)) OR (old.named IS DISTINCT FROM new.named)) OR (old.changeable IS DISTINCT FROM new.changeable)) OR (old.shuffled IS DISTINCT FROM new.shuffled)) OR (old.locked IS DISTINCT FROM new.locked)) OR (old.recountable IS DISTINCT FROM new.recountable)) OR (old.min_choices IS DISTINCT FROM new.min_choices)) OR (old.max_choices IS DISTINCT FROM new.max_choices)) OR (old.opens_at IS DISTINCT FROM new.opens_at)) OR (old.closes_at IS DISTINCT FROM new.closes_at)) OR (old.archived_at IS DISTINCT FROM new.archived_at))) EXECUTE FUNCTION public.polls_guard_poll();
 CREATE TRIGGER polls_poll_log AFTER INSERT OR DELETE OR UPDATE ON public.polls_poll FOR EACH ROW EXECUTE FUNCTION public.polls_log_change('poll', 'id');
+CREATE TRIGGER polls_poll_not_truncated BEFORE TRUNCATE ON public.polls_poll FOR EACH STATEMENT EXECUTE FUNCTION public.polls_not_truncated();
 CREATE TRIGGER polls_poll_secret AFTER INSERT ON public.polls_poll FOR EACH ROW EXECUTE FUNCTION public.polls_make_secret();
 CREATE TRIGGER polls_poll_stamp BEFORE INSERT OR UPDATE ON public.polls_poll FOR EACH ROW EXECUTE FUNCTION public.polls_stamp_poll();
+CREATE TRIGGER polls_pollkey_not_truncated BEFORE TRUNCATE ON public.polls_pollkey FOR EACH STATEMENT EXECUTE FUNCTION public.polls_not_truncated();
 CREATE TRIGGER polls_secret_append_only BEFORE UPDATE ON public.polls_secret FOR EACH ROW EXECUTE FUNCTION public.polls_append_only();
+CREATE TRIGGER polls_secret_by_triggers BEFORE INSERT ON public.polls_secret FOR EACH STATEMENT WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION public.polls_by_triggers();
 CREATE TRIGGER polls_secret_kept BEFORE DELETE ON public.polls_secret FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION public.polls_append_only();
+CREATE TRIGGER polls_secret_not_truncated BEFORE TRUNCATE ON public.polls_secret FOR EACH STATEMENT EXECUTE FUNCTION public.polls_not_truncated();
 CREATE TRIGGER polls_step_append_only BEFORE DELETE OR UPDATE ON public.polls_step FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION public.polls_append_only();
+CREATE TRIGGER polls_step_not_truncated BEFORE TRUNCATE ON public.polls_step FOR EACH STATEMENT EXECUTE FUNCTION public.polls_not_truncated();
 CREATE TRIGGER polls_step_take BEFORE INSERT ON public.polls_step FOR EACH ROW EXECUTE FUNCTION public.polls_take_step();
+CREATE TRIGGER polls_tally_by_triggers BEFORE INSERT OR DELETE OR UPDATE ON public.polls_tally FOR EACH STATEMENT WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION public.polls_by_triggers();
+CREATE TRIGGER polls_tally_not_truncated BEFORE TRUNCATE ON public.polls_tally FOR EACH STATEMENT EXECUTE FUNCTION public.polls_not_truncated();
+CREATE TRIGGER polls_turnout_by_triggers BEFORE INSERT OR DELETE OR UPDATE ON public.polls_turnout FOR EACH STATEMENT WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION public.polls_by_triggers();
+CREATE TRIGGER polls_turnout_not_truncated BEFORE TRUNCATE ON public.polls_turnout FOR EACH STATEMENT EXECUTE FUNCTION public.polls_not_truncated();
 CREATE TRIGGER polls_vote_check_delete AFTER DELETE ON public.polls_vote REFERENCING OLD TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.polls_check_votes();
 CREATE TRIGGER polls_vote_check_insert AFTER INSERT ON public.polls_vote REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.polls_check_votes();
 CREATE TRIGGER polls_vote_check_update AFTER UPDATE ON public.polls_vote REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.polls_check_votes();
@@ -1050,6 +1094,7 @@ CREATE TRIGGER polls_vote_count_delete AFTER DELETE ON public.polls_vote REFEREN
 CREATE TRIGGER polls_vote_count_insert AFTER INSERT ON public.polls_vote REFERENCING NEW TABLE AS counted FOR EACH STATEMENT EXECUTE FUNCTION public.polls_count_votes('1');
 CREATE TRIGGER polls_vote_count_truncate AFTER TRUNCATE ON public.polls_vote FOR EACH STATEMENT EXECUTE FUNCTION public.polls_clear_tally();
 CREATE TRIGGER polls_vote_count_update AFTER UPDATE ON public.polls_vote REFERENCING OLD TABLE AS old_votes NEW TABLE AS new_votes FOR EACH STATEMENT EXECUTE FUNCTION public.polls_recount_votes();
+CREATE TRIGGER polls_vote_not_truncated BEFORE TRUNCATE ON public.polls_vote FOR EACH STATEMENT EXECUTE FUNCTION public.polls_not_truncated();
 CREATE TRIGGER polls_vote_pin BEFORE UPDATE ON public.polls_vote FOR EACH ROW WHEN (((old.id <> new.id) OR (old.poll_id <> new.poll_id) OR ((old.voter)::text <> (new.voter)::text) OR ((old.seal IS DISTINCT FROM new.seal) AND (old.seal IS NOT NULL)))) EXECUTE FUNCTION public.polls_pin_vote();
 CREATE TRIGGER polls_vote_stamp BEFORE UPDATE ON public.polls_vote FOR EACH ROW EXECUTE FUNCTION public.polls_stamp_vote();
 ALTER TABLE ONLY public.polls_checkpoint

@@ -18,6 +18,12 @@ RELEASED = {
 
 
 @pytest.fixture
+def conn(owner_conn):
+    """The owner's: before a later migration, a role that owns nothing could write no draws."""
+    return owner_conn
+
+
+@pytest.fixture
 def migrate(sql):
     """Migrate the app, and return the MD5 of each function; at the end, migrate it to the latest state."""
 

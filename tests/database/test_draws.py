@@ -52,34 +52,34 @@ def test_draws_are_numbered_without_gaps(closed_poll, conn, number):
         queries.draw_winner(conn, poll.id, poll.options[0], number=number, reason="why", actor="test")
 
 
-def test_end_of_the_chain_of_secrets_is_never_revealed(closed_poll, drawn, sql):
+def test_end_of_the_chain_of_secrets_is_never_revealed(closed_poll, drawn, owner_sql):
     poll = closed_poll()
     drawn(poll)
     # 98 more draws, written around the triggers.
-    sql("BEGIN")
-    sql("SET LOCAL session_replication_role = replica")
-    sql(
+    owner_sql("BEGIN")
+    owner_sql("SET LOCAL session_replication_role = replica")
+    owner_sql(
         "INSERT INTO polls_draw (poll_id, number, option_id, reason, secret, winner, alternates, drawn_at, drawn_by) "
         "SELECT poll_id, n, option_id, 'again', secret, winner, alternates, drawn_at, drawn_by "
         "FROM polls_draw, generate_series(2, 99) AS n"
     )
-    sql("COMMIT")
+    owner_sql("COMMIT")
     with pytest.raises(queries.TooManyDraws):
         drawn(poll, 100, reason="again")
 
 
 @pytest.mark.parametrize(("number", "reason", "rule"), [(100, "again", "most"), (2, "  ", "again_with_reason")])
-def test_constraints_hold_even_without_the_triggers(closed_poll, drawn, sql, refused, number, reason, rule):
+def test_constraints_hold_even_without_the_triggers(closed_poll, drawn, owner_sql, refused, number, reason, rule):
     drawn(closed_poll())
-    sql("SET session_replication_role = replica")
+    owner_sql("SET session_replication_role = replica")
     with refused(f"polls_draw_{rule}"):
-        sql(
+        owner_sql(
             "INSERT INTO polls_draw "
             "(poll_id, number, option_id, reason, secret, winner, alternates, drawn_at, drawn_by) "
             "SELECT poll_id, %s, option_id, %s, secret, winner, alternates, drawn_at, drawn_by FROM polls_draw",
             *(number, reason),
         )
-    sql("SET session_replication_role = DEFAULT")
+    owner_sql("SET session_replication_role = DEFAULT")
 
 
 @pytest.mark.parametrize(("source", "value"), [("The lottery", ""), ("The lottery", "  "), ("", "4 8 15")])
@@ -95,33 +95,33 @@ def test_entries_are_frozen_before_a_draw(conn, closed_poll):
         queries.draw_winner(conn, poll.id, poll.options[0], number=1, actor="test")
 
 
-def test_what_the_writer_says_of_the_outcome_is_not_believed(closed_poll, drawn, sql):
+def test_what_the_writer_says_of_the_outcome_is_not_believed(closed_poll, drawn, owner_sql):
     poll = closed_poll()
-    sql(
+    owner_sql(
         "INSERT INTO polls_entries (poll_id, option_id, codes, hash, frozen_at, frozen_by) "
         "VALUES (%s, %s, 'x', 'x', '2020-01-01', 'nobody')",
         *(poll.id, poll.options[0]),
     )
-    sql(
+    owner_sql(
         "INSERT INTO polls_draw (poll_id, number, option_id, secret, winner, alternates, drawn_at, drawn_by) "
         "VALUES (%s, 1, %s, 'x', 'me', '{me}', '2020-01-01', 'nobody')",
         *(poll.id, poll.options[0]),
     )
     call_command("verify_poll", poll.slug)
-    assert sql("SELECT drawn_by = 'database user ' || session_user, drawn_at > '2021-01-01' FROM polls_draw") == [
+    assert owner_sql("SELECT drawn_by = 'database user ' || session_user, drawn_at > '2021-01-01' FROM polls_draw") == [
         (True, True)
     ]
-    assert sql("SELECT frozen_by = 'database user ' || session_user, frozen_at > '2021-01-01' FROM polls_entries") == [
-        (True, True)
-    ]
+    assert owner_sql(
+        "SELECT frozen_by = 'database user ' || session_user, frozen_at > '2021-01-01' FROM polls_entries"
+    ) == [(True, True)]
 
 
 @pytest.mark.parametrize("table", ["polls_draw", "polls_entries"])
-def test_draw_stays_as_it_is(closed_poll, drawn, sql, refused, table):
+def test_draw_stays_as_it_is(closed_poll, drawn, owner_sql, refused, table):
     drawn(closed_poll())
     for change in (f"UPDATE {table} SET option_id = option_id", f"DELETE FROM {table}"):
         with refused(f"{table}_append_only"):
-            sql(change)
+            owner_sql(change)
 
 
 @pytest.mark.parametrize("closes_at", ["now() + interval '1 hour'", "NULL"])
@@ -209,9 +209,9 @@ def test_entry_codes_of_a_voter_come_in_the_order_of_the_choices(conn, make_poll
     assert queries.get_entry_codes(conn, poll.id, ["ann"], [seal_of("bob")]) == []
 
 
-def test_secret_of_another_length_is_refused(make_poll, sql):
+def test_secret_of_another_length_is_refused(make_poll, owner_sql):
     make_poll()
-    sql("SET session_replication_role = replica")
+    owner_sql("SET session_replication_role = replica")
     with pytest.raises(psycopg2.errors.CheckViolation):
-        sql("UPDATE polls_secret SET secret = 'x', commitment = encode(polls_hash_again('x', 100), 'hex')")
-    sql("SET session_replication_role = DEFAULT")
+        owner_sql("UPDATE polls_secret SET secret = 'x', commitment = encode(polls_hash_again('x', 100), 'hex')")
+    owner_sql("SET session_replication_role = DEFAULT")

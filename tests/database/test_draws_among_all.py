@@ -111,53 +111,55 @@ def test_entries_of_one_kind_are_not_drawn_from_for_the_other(conn, closed_poll_
         queries.draw_winner(conn, other.id, other.options[0], number=1, actor="test")
 
 
-def test_bare_sql_freezes_and_draws_and_is_not_believed_of_the_outcome(closed_poll_for_all, sql, capsys):
+def test_bare_sql_freezes_and_draws_and_is_not_believed_of_the_outcome(closed_poll_for_all, owner_sql, capsys):
     poll = closed_poll_for_all()
-    sql(
+    owner_sql(
         "INSERT INTO polls_entries (poll_id, codes, hash, frozen_at, frozen_by) "
         "VALUES (%s, 'x', 'x', '2020-01-01', 'nobody')",
         poll.id,
     )
-    sql(
+    owner_sql(
         "INSERT INTO polls_draw (poll_id, number, secret, winner, alternates, drawn_at, drawn_by) "
         "VALUES (%s, 1, 'x', 'me', '{me}', '2020-01-01', 'nobody')",
         poll.id,
     )
     call_command("verify_poll", poll.slug)
     assert "6 votes and 1 draws agree" in capsys.readouterr().out
-    assert sql("SELECT drawn_by = 'database user ' || session_user, drawn_at > '2021-01-01' FROM polls_draw") == [
+    assert owner_sql("SELECT drawn_by = 'database user ' || session_user, drawn_at > '2021-01-01' FROM polls_draw") == [
         (True, True)
     ]
-    assert sql("SELECT frozen_by = 'database user ' || session_user, frozen_at > '2021-01-01' FROM polls_entries") == [
-        (True, True)
-    ]
+    assert owner_sql(
+        "SELECT frozen_by = 'database user ' || session_user, frozen_at > '2021-01-01' FROM polls_entries"
+    ) == [(True, True)]
 
 
 @pytest.mark.parametrize("table", ["polls_draw", "polls_entries"])
-def test_draw_among_all_does_not_become_one_of_an_option(closed_poll_for_all, drawn_among_all, sql, refused, table):
+def test_draw_among_all_does_not_become_one_of_an_option(
+    closed_poll_for_all, drawn_among_all, owner_sql, refused, table
+):
     poll = closed_poll_for_all()
     drawn_among_all(poll)
     for change in (f"UPDATE {table} SET option_id = {poll.options[0]}", f"DELETE FROM {table}"):
         with refused(f"{table}_append_only"):
-            sql(change)
+            owner_sql(change)
 
 
-def test_everybody_is_frozen_once_even_without_the_triggers(conn, closed_poll_for_all, sql, refused):
+def test_everybody_is_frozen_once_even_without_the_triggers(conn, closed_poll_for_all, owner_sql, refused):
     poll, other = closed_poll_for_all(), closed_poll_for_all()
     for each in (poll, other):
         queries.freeze_entries(conn, each.id, None, actor="test")
-    frozen = sql("SELECT id FROM polls_entries")
+    frozen = owner_sql("SELECT id FROM polls_entries")
     queries.freeze_entries(conn, poll.id, None, actor="again")
     with refused("polls_entries_once_among_all"):
-        sql(FREEZE, poll.id)
-    sql("SET session_replication_role = replica")
+        owner_sql(FREEZE, poll.id)
+    owner_sql("SET session_replication_role = replica")
     with refused("polls_entries_once_among_all"):
-        sql(
+        owner_sql(
             "INSERT INTO polls_entries (poll_id, codes, hash, frozen_at, frozen_by) "
             "SELECT poll_id, codes, hash, frozen_at, frozen_by FROM polls_entries"
         )
-    sql("SET session_replication_role = DEFAULT")
-    assert sql("SELECT id FROM polls_entries") == frozen
+    owner_sql("SET session_replication_role = DEFAULT")
+    assert owner_sql("SELECT id FROM polls_entries") == frozen
 
 
 def test_poll_whose_voters_are_frozen_stays_closed(closed_poll_for_all, sql):

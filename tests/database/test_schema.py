@@ -22,7 +22,7 @@ def schema(db):
     """The schema of the test database as PostgreSQL 18 dumps it, without noise."""
     if connection.pg_version // 10000 != programs.MAJOR:
         pytest.skip(f"schema.sql is what pg_dump writes of PostgreSQL {programs.MAJOR}")
-    server = connection.settings_dict
+    server = connection.owner_settings()
     dump = programs.run(
         *("pg_dump", "--schema-only", "--no-owner", "--no-privileges"),
         *(f"--exclude-table={pattern}" for pattern in NOT_OURS),
@@ -58,9 +58,10 @@ def definitions(cursor):
     return dict(cursor.fetchall())
 
 
-def test_functions_are_those_of_the_newest_files(db):
+def test_functions_are_those_of_the_newest_files(owner_conn):
     newest = {path.parent.name: path.stem for path in sorted(FOLDER.glob("*/*.sql"))}
-    with connection.cursor() as cursor:
+    owner_conn.autocommit = False  # closing it takes back what follows
+    with owner_conn.cursor() as cursor:
         migrated = definitions(cursor)
         assert {signature.partition("(")[0] for signature in migrated} == set(newest)
         for name, migration in newest.items():

@@ -36,7 +36,7 @@ def test_a_folder_that_cannot_be_made(tmp_path):
 @pytest.mark.parametrize(
     ("name", "value", "reason"),
     [
-        ("ROLE", "pg_site", 'superuser name "pg_site" is disallowed'),
+        ("OWNER", "pg_site", 'superuser name "pg_site" is disallowed'),
         ("DATABASE", "template1", 'database "template1" already exists'),
     ],
 )

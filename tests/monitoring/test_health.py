@@ -4,7 +4,6 @@ import contextlib
 import json
 import time
 
-import psycopg2
 import pytest
 from django.db import connection
 from django.test import Client
@@ -83,14 +82,8 @@ def test_database_stopped_and_back():
 @pytest.fixture
 def no_new_connections(transactional_db):
     """Have the server refuse new connections and keep the old ones, as one that has run out of them does."""
-    name, settings = connection.settings_dict["NAME"], connection.settings_dict
-    outside = psycopg2.connect(
-        host=settings["HOST"],
-        port=settings["PORT"],
-        user=settings["USER"],
-        password=settings["PASSWORD"],
-        dbname="postgres",
-    )
+    name = connection.settings_dict["NAME"]
+    outside = connection.connect_psycopg2(owner=True, dbname="postgres")
     outside.autocommit = True
 
     def allow(allowed):

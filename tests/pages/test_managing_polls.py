@@ -119,7 +119,6 @@ def test_burst_of_votes_is_shown_to_the_owner(owner, client, own_poll, sql, slow
         *(poll.id, poll.options[0], slow + fast),
     )
     backdate(
-        sql,
         "date_trunc('minute', now()) - interval '1 minute' * CASE WHEN voter::integer > %s THEN 2 "
         "ELSE voter::integer END",
         slow,

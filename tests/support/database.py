@@ -1,4 +1,8 @@
-"""The test database: connections that go around the data layer, and polls and votes made with them."""
+"""The test database: connections that go around the data layer, and polls and votes made with them.
+
+Tests run as the site does, as a role that owns nothing. What only the owner of the tables may do has a connection of
+its own.
+"""
 
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -6,6 +10,9 @@ from typing import Any, NamedTuple
 import psycopg2
 import pytest
 from django.apps import apps
+from django.core import management
+from django.core.management.commands import flush
+from django.db import connection, transaction
 from psycopg2.extensions import connection as Connection
 
 from polls.database import connect
@@ -15,6 +22,26 @@ class MadePoll(NamedTuple):
     id: int
     slug: str
     options: list[int]
+
+
+class Flush(flush.Command):
+    """Django's flush, with which it cleans up after a test. The owner switches the triggers off that refuse it."""
+
+    def handle(self, **options: Any) -> None:
+        with connection.as_owner(), transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SELECT tgrelid::regclass::text, tgname FROM pg_trigger WHERE tgtype & 32 <> 0")
+            on_truncate = cursor.fetchall()
+            for switch in ("DISABLE", "ENABLE"):
+                if switch == "ENABLE":
+                    super().handle(**options)
+                for table, trigger in on_truncate:
+                    cursor.execute(f"ALTER TABLE {table} {switch} TRIGGER {trigger}")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def flush_as_owner() -> None:
+    """Clean up with Flush. The site's own flush refuses."""
+    management.get_commands()["flush"] = Flush()
 
 
 @pytest.fixture
@@ -28,8 +55,8 @@ def connections_to_test_database(transactional_db: None) -> Iterator[Callable[[]
     """Open connections in autocommit, and close them before Django truncates the tables."""
     made: list[Connection] = []
 
-    def make() -> Connection:
-        conn = connect("test")
+    def make(**options: Any) -> Connection:
+        conn = connect("test", **options)
         conn.autocommit = True
         made.append(conn)
         return conn
@@ -42,6 +69,12 @@ def connections_to_test_database(transactional_db: None) -> Iterator[Callable[[]
 @pytest.fixture
 def conn(connections_to_test_database: Callable[[], Connection]) -> Connection:
     return connections_to_test_database()
+
+
+@pytest.fixture
+def owner_conn(connections_to_test_database: Callable[..., Connection]) -> Connection:
+    """A connection of the owner of the tables."""
+    return connections_to_test_database(owner=True)
 
 
 @pytest.fixture
@@ -75,6 +108,17 @@ def make_poll(conn: Connection) -> Callable[..., MadePoll]:
 @pytest.fixture
 def sql(conn: Connection) -> Callable[..., list[tuple[Any, ...]]]:
     """Run a statement, around the data layer, and return its rows."""
+    return runner(conn)
+
+
+@pytest.fixture
+def owner_sql(owner_conn: Connection) -> Callable[..., list[tuple[Any, ...]]]:
+    """Run a statement as the owner of the tables."""
+    return runner(owner_conn)
+
+
+def runner(conn: Connection) -> Callable[..., list[tuple[Any, ...]]]:
+    """A function that runs a statement on this connection."""
 
     def run(statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
         with conn.cursor() as cursor:

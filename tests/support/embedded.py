@@ -106,7 +106,7 @@ def embedded_server(server_folder) -> Iterator[EmbeddedServer]:
 def query(server: EmbeddedServer, sql: str):
     """The first row that a statement returns."""
     connection = psycopg2.connect(
-        host=str(server.socket_folder), port=embedded.PORT, user=embedded.ROLE, dbname=embedded.DATABASE
+        host=str(server.socket_folder), port=embedded.PORT, user=embedded.OWNER, dbname=embedded.DATABASE
     )
     connection.autocommit = True
     try:

@@ -16,6 +16,7 @@ class Stage(NamedTuple):
     make_poll: object
     vote: object
     sql: object
+    owner_sql: object
     client: object
     user: object
 
@@ -32,12 +33,14 @@ class Stage(NamedTuple):
     def closed(self, *args, **columns):
         poll = self.poll(*args, **columns)
         # The triggers keep the times of votes; a state needs votes of the last hours.
-        self.sql("ALTER TABLE polls_vote DISABLE TRIGGER USER")
-        self.sql("ALTER TABLE polls_poll DISABLE TRIGGER USER")
-        self.sql("UPDATE polls_vote SET cast_at = now() - interval '3 hours' * pow(sin(id), 2)")
-        self.sql("UPDATE polls_poll SET opens_at = now() - interval '4 hours', closes_at = now() - interval '1 minute'")
-        self.sql("ALTER TABLE polls_vote ENABLE TRIGGER USER")
-        self.sql("ALTER TABLE polls_poll ENABLE TRIGGER USER")
+        self.owner_sql("ALTER TABLE polls_vote DISABLE TRIGGER USER")
+        self.owner_sql("ALTER TABLE polls_poll DISABLE TRIGGER USER")
+        self.owner_sql("UPDATE polls_vote SET cast_at = now() - interval '3 hours' * pow(sin(id), 2)")
+        self.owner_sql(
+            "UPDATE polls_poll SET opens_at = now() - interval '4 hours', closes_at = now() - interval '1 minute'"
+        )
+        self.owner_sql("ALTER TABLE polls_vote ENABLE TRIGGER USER")
+        self.owner_sql("ALTER TABLE polls_poll ENABLE TRIGGER USER")
         return poll
 
 
@@ -312,8 +315,8 @@ def sign_in_wrongly(page):
 
 
 @pytest.fixture
-def stage(make_poll, vote, sql, client, django_user_model):
-    return Stage(make_poll, vote, sql, client, django_user_model)
+def stage(make_poll, vote, sql, owner_sql, client, django_user_model):
+    return Stage(make_poll, vote, sql, owner_sql, client, django_user_model)
 
 
 @pytest.fixture
