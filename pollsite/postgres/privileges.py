@@ -5,6 +5,7 @@ An app lists them as `site_privileges` of its AppConfig, as {table: privileges},
 TRUNCATE, TRIGGER or REFERENCES, nor anything on other tables of the database.
 """
 
+import re
 from collections.abc import Iterator
 
 from django.apps import AppConfig, apps
@@ -37,6 +38,10 @@ SELECT sequence.relname
   FROM pg_class AS sequence
   JOIN pg_depend AS owned ON owned.classid = 'pg_class'::regclass AND owned.objid = sequence.oid AND deptype = 'a'
  WHERE sequence.relkind = 'S' AND owned.refobjid = to_regclass(%s)
+"""
+COLUMNS = re.compile(r"\(([^)]*)\)")
+LIST_COLUMNS = """
+SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped
 """
 # What others own in the schema is theirs to grant.
 LIST_OWN = """
@@ -88,9 +93,13 @@ def _asked_for_by(app: AppConfig) -> Iterator[tuple[str, str]]:
 
 def _grant(cursor: Cursor, table: str, privileges: str, role: str) -> None:
     grantee = sql.Identifier(role)
+    cursor.execute(LIST_COLUMNS, [f'"{table}"'])
+    columns = {column for (column,) in cursor.fetchall()}
+    # After a migration backwards, some columns are not there.
+    present = COLUMNS.sub(lambda found: f"({', '.join(c for c in found[1].split(', ') if c in columns)})", privileges)
     cursor.execute(
         # The privileges are constants of the apps.
-        sql.SQL(GRANT).format(privileges=sql.SQL(privileges), table=sql.Identifier(table), role=grantee)
+        sql.SQL(GRANT).format(privileges=sql.SQL(present), table=sql.Identifier(table), role=grantee)
     )
     if privileges == USUAL:
         cursor.execute(LIST_SEQUENCES, [f'"{table}"'])

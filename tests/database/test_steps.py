@@ -102,13 +102,13 @@ def test_vote_under_way_is_waited_for(conn, poll, vote, sql, connections_to_test
     assert [voters for voters, _ in steps(sql)] == [5]
 
 
-def test_steps_are_written_by_counting_only(poll, vote, sql, refused):
+def test_steps_are_written_by_counting_only(poll, vote, sql, owner_sql, refused):
     cast(vote, poll, 0, 5)
-    sql("INSERT INTO polls_step (poll_id, voters, votes) VALUES (%s, 99, '{}')", poll.id)
+    owner_sql("INSERT INTO polls_step (poll_id, voters, votes) VALUES (%s, 99, '{}')", poll.id)
     assert steps(sql) == [(5, {str(poll.options[0]): 5})]
     for statement in ("UPDATE polls_step SET voters = 4", "DELETE FROM polls_step"):
         with refused("polls_step_append_only"):
-            sql(statement)
+            owner_sql(statement)
 
 
 def test_poll_that_begins_anew_begins_without_steps(conn, poll, vote, sql):

@@ -9,6 +9,12 @@ BEFORE = "0012"
 
 
 @pytest.fixture
+def conn(owner_conn):
+    """The owner's: before the last migration, a role that owns nothing can write no votes and no events."""
+    return owner_conn
+
+
+@pytest.fixture
 def migrate(sql):
     """Migrate the app to before the migration, and back; at the end, to the latest state."""
     yield lambda name: call_command("migrate", "polls", name, verbosity=0)

@@ -22,24 +22,24 @@ def sha256(data):
 
 
 @pytest.fixture
-def often(sql):
+def often(owner_sql):
     """Let an open poll have more than one checkpoint a minute."""
-    [(due,)] = sql("SELECT pg_get_functiondef('polls_checkpoint_due'::regproc)")
-    sql(INSTEAD.format(True))
+    [(due,)] = owner_sql("SELECT pg_get_functiondef('polls_checkpoint_due'::regproc)")
+    owner_sql(INSTEAD.format(True))
     yield
-    sql(due)
+    owner_sql(due)
 
 
 @pytest.fixture
-def behind(sql):
+def behind(owner_sql):
     """Run a statement without triggers, as a superuser can."""
 
     def run(statement, *parameters):
-        sql(BEHIND)
+        owner_sql(BEHIND)
         try:
-            return sql(statement, *parameters)
+            return owner_sql(statement, *parameters)
         finally:
-            sql("SET session_replication_role = DEFAULT")
+            owner_sql("SET session_replication_role = DEFAULT")
 
     return run
 
