@@ -32,10 +32,17 @@ BEGIN
             WHEN poll.id IS NULL
                 OR polls_state(poll.opens_at, poll.closes_at, poll.archived_at) <> 'open'
                 THEN 'polls_vote_while_open'
+            WHEN TG_OP <> 'INSERT' AND NOT poll.changeable
+                THEN 'polls_vote_final'
             WHEN TG_OP = 'DELETE'
                 THEN NULL
             WHEN vote.cast_at < poll.opens_at OR vote.cast_at > clock_timestamp()
                 THEN 'polls_vote_while_open'
+            WHEN vote.cast_at < statement_timestamp()
+                THEN 'polls_vote_cast_at'
+            -- Compared here and not before: a change of the poll waits for the lock, or was committed before it.
+            WHEN encode(vote.ballot, 'hex') <> poll.content_hash
+                THEN 'polls_vote_ballot'
             WHEN cardinality(vote.choices) NOT BETWEEN poll.min_choices AND poll.max_choices
                 THEN 'polls_vote_choice_count'
             WHEN cardinality(vote.choices) > 1
@@ -48,6 +55,9 @@ BEGIN
     IF FOUND THEN
         PERFORM polls_refuse(broken, CASE broken
             WHEN 'polls_vote_while_open' THEN 'The poll is not open at the time of this vote'
+            WHEN 'polls_vote_final' THEN 'Votes in this poll are final'
+            WHEN 'polls_vote_cast_at' THEN 'The time of a vote is the time at which it is written'
+            WHEN 'polls_vote_ballot' THEN 'The poll is not what this ballot showed'
             WHEN 'polls_vote_choice_count' THEN 'Too few or too many choices'
             ELSE 'An option is chosen twice'
         END);
@@ -64,25 +74,51 @@ BEGIN
     RETURN NULL;
 END
 $$;
-CREATE FUNCTION public.polls_content_hash(asked bigint) RETURNS text
+CREATE TABLE public.polls_poll (
+    id bigint NOT NULL,
+    slug character varying(80) NOT NULL,
+    title character varying(200) NOT NULL,
+    description text DEFAULT ''::text NOT NULL,
+    audience character varying(10) DEFAULT 'link'::character varying NOT NULL,
+    results character varying(10) DEFAULT 'always'::character varying NOT NULL,
+    named boolean DEFAULT false NOT NULL,
+    changeable boolean DEFAULT false NOT NULL,
+    shuffled boolean DEFAULT false NOT NULL,
+    listed boolean DEFAULT true NOT NULL,
+    min_choices smallint DEFAULT 1 NOT NULL,
+    max_choices smallint DEFAULT 1 NOT NULL,
+    opens_at timestamp with time zone,
+    closes_at timestamp with time zone,
+    archived_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT statement_timestamp() NOT NULL,
+    owner_id integer,
+    draw_source character varying(200) DEFAULT ''::character varying NOT NULL,
+    time_zone character varying(50) DEFAULT ''::character varying NOT NULL,
+    content_hash character varying(64) DEFAULT ''::character varying NOT NULL,
+    locked boolean DEFAULT false NOT NULL,
+    recountable boolean DEFAULT false NOT NULL,
+    revision integer DEFAULT 0 NOT NULL,
+    CONSTRAINT polls_poll_audience CHECK (((audience)::text = ANY ((ARRAY['link'::character varying, 'account'::character varying, 'invite'::character varying])::text[]))),
+    CONSTRAINT polls_poll_choice_range CHECK (((max_choices >= min_choices) AND (min_choices >= 1))),
+    CONSTRAINT polls_poll_locked_closes CHECK (((NOT locked) OR (opens_at IS NULL) OR (closes_at IS NOT NULL))),
+    CONSTRAINT polls_poll_max_choices_check CHECK ((max_choices >= 0)),
+    CONSTRAINT polls_poll_min_choices_check CHECK ((min_choices >= 0)),
+    CONSTRAINT polls_poll_recountable CHECK (((NOT recountable) OR (NOT ((results)::text = 'owner'::text)))),
+    CONSTRAINT polls_poll_results CHECK (((results)::text = ANY ((ARRAY['always'::character varying, 'voted'::character varying, 'closed'::character varying, 'owner'::character varying])::text[]))),
+    CONSTRAINT polls_poll_window CHECK (((opens_at IS NULL) OR (closes_at IS NULL) OR (closes_at > opens_at)))
+);
+CREATE FUNCTION public.polls_content_hash(poll public.polls_poll) RETURNS text
     LANGUAGE sql STABLE
     AS $$
     SELECT encode(sha256(convert_to((
         jsonb_build_array(
-            coalesce((SELECT before FROM polls_correction WHERE poll_id = asked AND field = 'title'
-                       ORDER BY id LIMIT 1), title),
-            coalesce((SELECT before FROM polls_correction WHERE poll_id = asked AND field = 'description'
-                       ORDER BY id LIMIT 1), description),
-            audience, named, changeable, min_choices, max_choices, draw_source
+            poll.title, poll.description, poll.audience, poll.results, poll.named, poll.changeable, poll.shuffled,
+            poll.locked, poll.recountable, poll.min_choices, poll.max_choices, poll.draw_source
         ) || coalesce((
-            SELECT jsonb_agg(
-                       coalesce((SELECT before FROM polls_correction AS c WHERE c.option_id = o.id
-                                  ORDER BY c.id LIMIT 1), o.text)
-                       ORDER BY o.position, o.id)
-              FROM polls_option AS o WHERE o.poll_id = asked
+            SELECT jsonb_agg(option.text ORDER BY option.position, option.id)
+              FROM polls_option AS option WHERE option.poll_id = poll.id
         ), '[]')
     )::text, 'UTF8')), 'hex')
-      FROM polls_poll WHERE id = asked
 $$;
 CREATE FUNCTION public.polls_correct() RETURNS trigger
     LANGUAGE plpgsql
@@ -113,6 +149,9 @@ BEGIN
      GROUP BY poll_id
      ORDER BY poll_id
         ON CONFLICT (poll_id, slot) DO UPDATE SET voters = turnout.voters + excluded.voters;
+    INSERT INTO polls_journal (poll_id, added, removed)
+    SELECT poll_id, CASE sign WHEN 1 THEN leaf END, CASE sign WHEN -1 THEN leaf END
+      FROM counted CROSS JOIN LATERAL polls_leaf(poll_id, voter, seal, choices) AS leaf;
     RETURN NULL;
 END
 $$;
@@ -179,6 +218,22 @@ CREATE FUNCTION public.polls_entry_code(poll_id bigint, option_id bigint, voter 
       FROM polls_secret AS secret
      WHERE secret.poll_id = polls_entry_code.poll_id
 $$;
+CREATE FUNCTION public.polls_forget_journal() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    DELETE FROM polls_journal WHERE poll_id = OLD.id;
+    RETURN NULL;
+END
+$$;
+CREATE FUNCTION public.polls_forget_steps() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    DELETE FROM polls_step WHERE poll_id IN (SELECT poll_id FROM touched);
+    RETURN NULL;
+END
+$$;
 CREATE FUNCTION public.polls_freeze_entries() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -232,6 +287,26 @@ BEGIN
     RETURN NEW;
 END
 $$;
+CREATE FUNCTION public.polls_guard_invited() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF EXISTS (SELECT FROM polls_poll WHERE id = NEW.poll_id AND locked AND opens_at <= clock_timestamp()) THEN
+        PERFORM polls_refuse('polls_poll_locked', 'This poll is locked: no one is invited after it has opened');
+    END IF;
+    RETURN NEW;
+END
+$$;
+CREATE FUNCTION public.polls_guard_locked() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF OLD.opens_at <= clock_timestamp() THEN
+        PERFORM polls_refuse('polls_poll_locked', 'This poll is locked: its rules and times are fixed since it opened');
+    END IF;
+    RETURN NEW;
+END
+$$;
 CREATE FUNCTION public.polls_guard_option() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -248,22 +323,36 @@ CREATE FUNCTION public.polls_guard_poll() RETURNS trigger
     AS $$
 BEGIN
     IF NOT polls_hold_votes(OLD.id) THEN
+        IF TG_OP = 'DELETE' AND EXISTS (SELECT FROM polls_checkpoint WHERE poll_id = OLD.id) THEN
+            PERFORM polls_refuse('polls_poll_kept', 'A poll that had votes is archived, not deleted');
+        END IF;
         RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
     END IF;
     IF TG_OP = 'DELETE' THEN
         PERFORM polls_refuse('polls_poll_kept', 'A poll with votes is archived, not deleted');
     END IF;
-    IF (OLD.id, OLD.slug, OLD.audience, OLD.named, OLD.changeable, OLD.shuffled, OLD.min_choices, OLD.max_choices,
-        OLD.opens_at)
+    IF (OLD.id, OLD.slug, OLD.audience, OLD.named, OLD.changeable, OLD.shuffled, OLD.locked, OLD.recountable,
+        OLD.min_choices, OLD.max_choices, OLD.opens_at)
         IS DISTINCT FROM
-       (NEW.id, NEW.slug, NEW.audience, NEW.named, NEW.changeable, NEW.shuffled, NEW.min_choices, NEW.max_choices,
-        NEW.opens_at)
+       (NEW.id, NEW.slug, NEW.audience, NEW.named, NEW.changeable, NEW.shuffled, NEW.locked, NEW.recountable,
+        NEW.min_choices, NEW.max_choices, NEW.opens_at)
     THEN
         PERFORM polls_refuse('polls_poll_frozen', 'The rules of a poll are frozen from its first vote on');
     END IF;
     -- No closing in the past: votes were taken until now, when the lock was granted.
     IF NEW.closes_at < clock_timestamp() THEN
         NEW.closes_at := greatest(NEW.closes_at, least(OLD.closes_at, clock_timestamp()));
+    END IF;
+    RETURN NEW;
+END
+$$;
+CREATE FUNCTION public.polls_guard_secret() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF polls_state(OLD.opens_at, OLD.closes_at, OLD.archived_at) = 'open' AND polls_hold_votes(OLD.id) THEN
+        PERFORM polls_refuse('polls_poll_secret',
+            'From the first vote on until the poll has closed, its results stay hidden, or shown, from everyone');
     END IF;
     RETURN NEW;
 END
@@ -312,6 +401,11 @@ BEGIN
     RETURN EXISTS (SELECT FROM polls_vote AS vote WHERE vote.poll_id = polls_hold_votes.poll_id);
 END
 $$;
+CREATE FUNCTION public.polls_leaf(poll_id bigint, voter text, seal bytea, choices bigint[]) RETURNS bytea
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT sha256(coalesce(seal, polls_seal_of(poll_id, voter)) || convert_to(array_to_string(choices, ','), 'UTF8'))
+$$;
 CREATE FUNCTION public.polls_lock_key(poll_id bigint) RETURNS bigint
     LANGUAGE sql IMMUTABLE
     AS $$
@@ -323,7 +417,7 @@ CREATE FUNCTION public.polls_log_change() RETURNS trigger
 DECLARE
     before CONSTANT jsonb := CASE WHEN TG_OP <> 'INSERT' THEN to_jsonb(OLD) ELSE '{}' END;
     after CONSTANT jsonb := CASE WHEN TG_OP <> 'DELETE' THEN to_jsonb(NEW) ELSE '{}' END;
-    hidden CONSTANT text[] := ARRAY['token_hash'];
+    hidden CONSTANT text[] := ARRAY['token_hash', 'content_hash', 'revision'];
 BEGIN
     INSERT INTO polls_event (poll_id, at, actor, action, details)
     SELECT coalesce(after ->> TG_ARGV[1], before ->> TG_ARGV[1])::bigint,
@@ -393,7 +487,7 @@ CREATE FUNCTION public.polls_pin_vote() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 BEGIN
-    PERFORM polls_refuse('polls_vote_pinned', 'A vote keeps its poll and its voter');
+    PERFORM polls_refuse('polls_vote_pinned', 'A vote keeps its poll, its voter and its seal');
     RETURN NULL;
 END
 $$;
@@ -416,6 +510,13 @@ BEGIN
     HAVING sum(sign) <> 0
      ORDER BY poll_id, option_id
         ON CONFLICT (poll_id, option_id, slot) DO UPDATE SET votes = tally.votes + excluded.votes;
+    INSERT INTO polls_journal (poll_id, added, removed)
+    SELECT after.poll_id, after_leaf, before_leaf
+      FROM new_votes AS after
+      JOIN old_votes AS before USING (id)
+     CROSS JOIN LATERAL polls_leaf(after.poll_id, after.voter, after.seal, after.choices) AS after_leaf
+     CROSS JOIN LATERAL polls_leaf(before.poll_id, before.voter, before.seal, before.choices) AS before_leaf
+     WHERE after_leaf <> before_leaf;
     RETURN NULL;
 END
 $$;
@@ -424,6 +525,33 @@ CREATE FUNCTION public.polls_refuse(rule text, reason text) RETURNS void
     AS $$
 BEGIN
     RAISE EXCEPTION '%', reason USING ERRCODE = 'check_violation', CONSTRAINT = rule;
+END
+$$;
+CREATE FUNCTION public.polls_role() RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT left(coalesce(nullif(current_setting('polls.role', true), ''), 'operator'), 10)
+$$;
+CREATE FUNCTION public.polls_seal_of(asked bigint, voter text) RETURNS bytea
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT sha256(secret || convert_to(voter, 'UTF8')) FROM polls_secret WHERE poll_id = asked
+$$;
+CREATE FUNCTION public.polls_stamp_poll() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    NEW.revision := CASE TG_OP WHEN 'UPDATE' THEN OLD.revision + 1 ELSE 0 END;
+    NEW.content_hash := polls_content_hash(NEW);
+    RETURN NEW;
+END
+$$;
+CREATE FUNCTION public.polls_stamp_vote() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    NEW.cast_at := clock_timestamp();
+    RETURN NEW;
 END
 $$;
 CREATE FUNCTION public.polls_state(opens_at timestamp with time zone, closes_at timestamp with time zone, archived_at timestamp with time zone) RETURNS text
@@ -437,6 +565,84 @@ CREATE FUNCTION public.polls_state(opens_at timestamp with time zone, closes_at 
         ELSE 'open'
     END
 $$;
+CREATE FUNCTION public.polls_take_checkpoint() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    poll polls_poll;
+    last polls_checkpoint;
+    lines bytea;
+BEGIN
+    -- A snapshot as old as the transaction would not see the votes that were under way.
+    IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+        PERFORM polls_refuse('polls_checkpoint_read_committed',
+            'Checkpoints are taken in READ COMMITTED transactions only');
+    END IF;
+    -- From here on no vote is under way: what the journal holds is committed, and what follows gets higher numbers.
+    PERFORM pg_advisory_xact_lock(polls_lock_key(NEW.poll_id));
+    SELECT * INTO poll FROM polls_poll WHERE id = NEW.poll_id;
+    SELECT * INTO last FROM polls_checkpoint WHERE poll_id = NEW.poll_id ORDER BY number DESC LIMIT 1;
+    NEW.taken_at := clock_timestamp();
+    NEW.closing := coalesce(poll.closes_at <= NEW.taken_at, false);
+    SELECT coalesce(max(number), last.upto, 0) INTO NEW.upto
+      FROM polls_journal WHERE poll_id = NEW.poll_id AND number > coalesce(last.upto, 0);
+    IF NEW.upto = coalesce(last.upto, 0) AND (NOT NEW.closing OR last.closing IS NOT false)
+        OR NOT NEW.closing AND last.taken_at > NEW.taken_at - interval '1 minute'
+    THEN
+        RETURN NULL;
+    END IF;
+    NEW.number := coalesce(last.number, 0) + 1;
+    -- Sorted, so that nobody learns the order of the votes in a batch, nor which vote replaced which.
+    SELECT string_agg(line, '' ORDER BY line) INTO lines
+      FROM (
+        SELECT '+'::bytea || added AS line
+          FROM polls_journal
+         WHERE poll_id = NEW.poll_id AND number > coalesce(last.upto, 0) AND added IS NOT NULL
+         UNION ALL
+        SELECT '-'::bytea || removed
+          FROM polls_journal
+         WHERE poll_id = NEW.poll_id AND number > coalesce(last.upto, 0) AND removed IS NOT NULL
+      ) AS entry;
+    NEW.hash := encode(sha256(coalesce(decode(last.hash, 'hex'), sha256(convert_to(poll.slug, 'UTF8')))
+                              || coalesce(lines, '')), 'hex');
+    RETURN NEW;
+END
+$$;
+CREATE FUNCTION public.polls_take_step() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    -- A snapshot as old as the transaction would not see the votes and the step that were under way.
+    IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+        PERFORM polls_refuse('polls_step_read_committed', 'Steps are taken in READ COMMITTED transactions only');
+    END IF;
+    PERFORM pg_advisory_xact_lock(polls_lock_key(NEW.poll_id));
+    SELECT coalesce(sum(voters), 0) INTO NEW.voters FROM polls_turnout WHERE poll_id = NEW.poll_id;
+    IF NEW.voters < 5 + coalesce((SELECT max(voters) FROM polls_step WHERE poll_id = NEW.poll_id), 0) THEN
+        RETURN NULL;
+    END IF;
+    SELECT coalesce(jsonb_object_agg(option_id, votes), '{}') INTO NEW.votes
+      FROM (SELECT option_id, sum(votes) AS votes FROM polls_tally WHERE poll_id = NEW.poll_id GROUP BY option_id)
+           AS counted;
+    RETURN NEW;
+END
+$$;
+CREATE FUNCTION public.polls_touch_polls() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    UPDATE polls_poll SET content_hash = '' WHERE id IN (SELECT poll_id FROM touched);
+    RETURN NULL;
+END
+$$;
+CREATE TABLE public.polls_checkpoint (
+    poll_id bigint NOT NULL,
+    number integer NOT NULL,
+    upto bigint NOT NULL,
+    hash character varying(64) NOT NULL,
+    closing boolean NOT NULL,
+    taken_at timestamp with time zone NOT NULL
+);
 CREATE TABLE public.polls_correction (
     id bigint NOT NULL,
     field character varying(11) NOT NULL,
@@ -505,7 +711,8 @@ CREATE TABLE public.polls_event (
     actor character varying(200) NOT NULL,
     action character varying(40) NOT NULL,
     details jsonb DEFAULT '{}'::jsonb NOT NULL,
-    poll_id bigint NOT NULL
+    poll_id bigint NOT NULL,
+    role character varying(10) DEFAULT public.polls_role() NOT NULL
 );
 ALTER TABLE public.polls_event ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
     SEQUENCE NAME public.polls_event_id_seq
@@ -531,6 +738,21 @@ ALTER TABLE public.polls_invite ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDEN
     NO MAXVALUE
     CACHE 1
 );
+CREATE TABLE public.polls_journal (
+    poll_id bigint NOT NULL,
+    number bigint NOT NULL,
+    added bytea,
+    removed bytea,
+    CONSTRAINT polls_journal_hashes CHECK (((COALESCE(octet_length(added), 32) = 32) AND (COALESCE(octet_length(removed), 32) = 32) AND (num_nonnulls(added, removed) > 0)))
+);
+ALTER TABLE public.polls_journal ALTER COLUMN number ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.polls_journal_number_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 CREATE TABLE public.polls_option (
     id bigint NOT NULL,
     text character varying(200) NOT NULL,
@@ -547,33 +769,6 @@ ALTER TABLE public.polls_option ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDEN
     NO MAXVALUE
     CACHE 1
 );
-CREATE TABLE public.polls_poll (
-    id bigint NOT NULL,
-    slug character varying(80) NOT NULL,
-    title character varying(200) NOT NULL,
-    description text DEFAULT ''::text NOT NULL,
-    audience character varying(10) DEFAULT 'link'::character varying NOT NULL,
-    results character varying(10) DEFAULT 'always'::character varying NOT NULL,
-    named boolean DEFAULT false NOT NULL,
-    changeable boolean DEFAULT false NOT NULL,
-    shuffled boolean DEFAULT false NOT NULL,
-    listed boolean DEFAULT true NOT NULL,
-    min_choices smallint DEFAULT 1 NOT NULL,
-    max_choices smallint DEFAULT 1 NOT NULL,
-    opens_at timestamp with time zone,
-    closes_at timestamp with time zone,
-    archived_at timestamp with time zone,
-    created_at timestamp with time zone DEFAULT statement_timestamp() NOT NULL,
-    owner_id integer,
-    draw_source character varying(200) DEFAULT ''::character varying NOT NULL,
-    time_zone character varying(50) DEFAULT ''::character varying NOT NULL,
-    CONSTRAINT polls_poll_audience CHECK (((audience)::text = ANY ((ARRAY['link'::character varying, 'account'::character varying, 'invite'::character varying])::text[]))),
-    CONSTRAINT polls_poll_choice_range CHECK (((max_choices >= min_choices) AND (min_choices >= 1))),
-    CONSTRAINT polls_poll_max_choices_check CHECK ((max_choices >= 0)),
-    CONSTRAINT polls_poll_min_choices_check CHECK ((min_choices >= 0)),
-    CONSTRAINT polls_poll_results CHECK (((results)::text = ANY ((ARRAY['always'::character varying, 'voted'::character varying, 'closed'::character varying, 'owner'::character varying])::text[]))),
-    CONSTRAINT polls_poll_window CHECK (((opens_at IS NULL) OR (closes_at IS NULL) OR (closes_at > opens_at)))
-);
 ALTER TABLE public.polls_poll ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
     SEQUENCE NAME public.polls_poll_id_seq
     START WITH 1
@@ -587,6 +782,11 @@ CREATE TABLE public.polls_secret (
     secret bytea NOT NULL,
     commitment character varying(64) NOT NULL,
     CONSTRAINT polls_secret_committed CHECK (((octet_length(secret) = 32) AND ((commitment)::text = encode(public.polls_hash_again(secret, 100), 'hex'::text))))
+);
+CREATE TABLE public.polls_step (
+    poll_id bigint NOT NULL,
+    voters bigint NOT NULL,
+    votes jsonb NOT NULL
 );
 CREATE TABLE public.polls_tally (
     slot smallint NOT NULL,
@@ -607,7 +807,11 @@ CREATE TABLE public.polls_vote (
     choices bigint[] NOT NULL,
     cast_at timestamp with time zone DEFAULT statement_timestamp() NOT NULL,
     poll_id bigint NOT NULL,
-    CONSTRAINT polls_vote_choices_flat CHECK ((COALESCE(array_ndims(choices), 1) = 1))
+    ballot bytea,
+    seal bytea DEFAULT public.polls_random_bytes(),
+    CONSTRAINT polls_vote_ballot_hash CHECK ((octet_length(ballot) = 32)),
+    CONSTRAINT polls_vote_choices_flat CHECK ((COALESCE(array_ndims(choices), 1) = 1)),
+    CONSTRAINT polls_vote_seal CHECK ((octet_length(seal) = 32))
 );
 ALTER TABLE public.polls_vote ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
     SEQUENCE NAME public.polls_vote_id_seq
@@ -617,6 +821,8 @@ ALTER TABLE public.polls_vote ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTI
     NO MAXVALUE
     CACHE 1
 );
+ALTER TABLE ONLY public.polls_checkpoint
+    ADD CONSTRAINT polls_checkpoint_pkey PRIMARY KEY (poll_id, number);
 ALTER TABLE ONLY public.polls_correction
     ADD CONSTRAINT polls_correction_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY public.polls_draw
@@ -633,6 +839,8 @@ ALTER TABLE ONLY public.polls_invite
     ADD CONSTRAINT polls_invite_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY public.polls_invite
     ADD CONSTRAINT polls_invite_token_hash_key UNIQUE (token_hash);
+ALTER TABLE ONLY public.polls_journal
+    ADD CONSTRAINT polls_journal_pkey PRIMARY KEY (poll_id, number);
 ALTER TABLE ONLY public.polls_option
     ADD CONSTRAINT polls_option_of_poll UNIQUE (poll_id, id);
 ALTER TABLE ONLY public.polls_option
@@ -645,6 +853,8 @@ ALTER TABLE ONLY public.polls_poll
     ADD CONSTRAINT polls_poll_slug_key UNIQUE (slug);
 ALTER TABLE ONLY public.polls_secret
     ADD CONSTRAINT polls_secret_pkey PRIMARY KEY (poll_id);
+ALTER TABLE ONLY public.polls_step
+    ADD CONSTRAINT polls_step_pkey PRIMARY KEY (poll_id, voters);
 ALTER TABLE ONLY public.polls_tally
     ADD CONSTRAINT polls_tally_pkey PRIMARY KEY (poll_id, option_id, slot);
 ALTER TABLE ONLY public.polls_turnout
@@ -670,7 +880,8 @@ CREATE INDEX polls_poll_code ON public.polls_poll USING btree ("right"((slug)::t
 CREATE INDEX polls_poll_newest ON public.polls_poll USING btree (opens_at DESC, id DESC);
 CREATE INDEX polls_poll_owner_id_ba682987 ON public.polls_poll USING btree (owner_id);
 CREATE INDEX polls_poll_slug_9cb4387f_like ON public.polls_poll USING btree (slug varchar_pattern_ops);
-CREATE INDEX polls_vote_poll_id_482e29e3 ON public.polls_vote USING btree (poll_id);
+CREATE TRIGGER polls_checkpoint_append_only BEFORE DELETE OR UPDATE ON public.polls_checkpoint FOR EACH ROW EXECUTE FUNCTION public.polls_append_only();
+CREATE TRIGGER polls_checkpoint_take BEFORE INSERT ON public.polls_checkpoint FOR EACH ROW EXECUTE FUNCTION public.polls_take_checkpoint();
 CREATE TRIGGER polls_correction_append_only BEFORE DELETE OR UPDATE ON public.polls_correction FOR EACH ROW EXECUTE FUNCTION public.polls_append_only();
 CREATE TRIGGER polls_correction_apply AFTER INSERT ON public.polls_correction FOR EACH ROW EXECUTE FUNCTION public.polls_correct();
 CREATE TRIGGER polls_correction_note BEFORE INSERT ON public.polls_correction FOR EACH ROW EXECUTE FUNCTION public.polls_note_correction();
@@ -681,18 +892,31 @@ CREATE TRIGGER polls_entries_append_only BEFORE DELETE OR UPDATE ON public.polls
 CREATE TRIGGER polls_entries_freeze BEFORE INSERT ON public.polls_entries FOR EACH ROW EXECUTE FUNCTION public.polls_freeze_entries();
 CREATE TRIGGER polls_entries_log AFTER INSERT ON public.polls_entries FOR EACH ROW EXECUTE FUNCTION public.polls_log_entries();
 CREATE TRIGGER polls_event_append_only BEFORE DELETE OR UPDATE ON public.polls_event FOR EACH ROW EXECUTE FUNCTION public.polls_append_only();
+CREATE TRIGGER polls_invite_guard_locked BEFORE INSERT ON public.polls_invite FOR EACH ROW EXECUTE FUNCTION public.polls_guard_invited();
 CREATE TRIGGER polls_invite_log AFTER INSERT OR DELETE OR UPDATE ON public.polls_invite FOR EACH ROW EXECUTE FUNCTION public.polls_log_change('invite', 'poll_id');
+CREATE TRIGGER polls_journal_append_only BEFORE DELETE OR UPDATE ON public.polls_journal FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION public.polls_append_only();
+CREATE TRIGGER polls_option_forget_steps_delete AFTER DELETE ON public.polls_option REFERENCING OLD TABLE AS touched FOR EACH STATEMENT EXECUTE FUNCTION public.polls_forget_steps();
+CREATE TRIGGER polls_option_forget_steps_insert AFTER INSERT ON public.polls_option REFERENCING NEW TABLE AS touched FOR EACH STATEMENT EXECUTE FUNCTION public.polls_forget_steps();
 CREATE TRIGGER polls_option_guard BEFORE INSERT OR DELETE ON public.polls_option FOR EACH ROW EXECUTE FUNCTION public.polls_guard_option();
 CREATE TRIGGER polls_option_guard_update BEFORE UPDATE ON public.polls_option FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION public.polls_guard_option();
 CREATE TRIGGER polls_option_log AFTER INSERT OR DELETE OR UPDATE ON public.polls_option FOR EACH ROW EXECUTE FUNCTION public.polls_log_change('option', 'poll_id');
+CREATE TRIGGER polls_option_touch_delete AFTER DELETE ON public.polls_option REFERENCING OLD TABLE AS touched FOR EACH STATEMENT EXECUTE FUNCTION public.polls_touch_polls();
+CREATE TRIGGER polls_option_touch_insert AFTER INSERT ON public.polls_option REFERENCING NEW TABLE AS touched FOR EACH STATEMENT EXECUTE FUNCTION public.polls_touch_polls();
+CREATE TRIGGER polls_option_touch_update AFTER UPDATE ON public.polls_option REFERENCING NEW TABLE AS touched FOR EACH STATEMENT EXECUTE FUNCTION public.polls_touch_polls();
+CREATE TRIGGER polls_poll_forget_journal AFTER DELETE ON public.polls_poll FOR EACH ROW EXECUTE FUNCTION public.polls_forget_journal();
 CREATE TRIGGER polls_poll_guard_content BEFORE UPDATE ON public.polls_poll FOR EACH ROW WHEN (((((old.title)::text IS DISTINCT FROM (new.title)::text) OR (old.description IS DISTINCT FROM new.description)) OR ((old.draw_source)::text IS DISTINCT FROM (new.draw_source)::text))) EXECUTE FUNCTION public.polls_guard_content();
 CREATE TRIGGER polls_poll_guard_delete BEFORE DELETE ON public.polls_poll FOR EACH ROW EXECUTE FUNCTION public.polls_guard_poll();
 CREATE TRIGGER polls_poll_guard_drawn BEFORE UPDATE ON public.polls_poll FOR EACH ROW WHEN ((old.closes_at IS DISTINCT FROM new.closes_at)) EXECUTE FUNCTION public.polls_guard_drawn();
-CREATE TRIGGER polls_poll_guard_update BEFORE UPDATE ON public.polls_poll FOR EACH ROW WHEN ((((((((((((old.id IS DISTINCT FROM new.id) OR ((old.slug)::text IS DISTINCT FROM (new.slug)::text)) OR ((old.audience)::text IS DISTINCT FROM (new.audience)::text)) OR (old.named IS DISTINCT FROM new.named)) OR (old.changeable IS DISTINCT FROM new.changeable)) OR (old.shuffled IS DISTINCT FROM new.shuffled)) OR (old.min_choices IS DISTINCT FROM new.min_choices)) OR (old.max_choices IS DISTINCT FROM new.max_choices)) OR (old.opens_at IS DISTINCT FROM new.opens_at)) OR (old.closes_at IS DISTINCT FROM new.closes_at)) OR (old.archived_at IS DISTINCT FROM new.archived_at))) EXECUTE FUNCTION public.polls_guard_poll();
+CREATE TRIGGER polls_poll_guard_locked BEFORE UPDATE ON public.polls_poll FOR EACH ROW WHEN ((old.locked AND (((((((((((((old.locked IS DISTINCT FROM new.locked) OR (old.recountable IS DISTINCT FROM new.recountable)) OR ((old.audience)::text IS DISTINCT FROM (new.audience)::text)) OR (old.named IS DISTINCT FROM new.named)) OR (old.changeable IS DISTINCT FROM new.changeable)) OR (old.shuffled IS DISTINCT FROM new.shuffled)) OR ((old.results)::text IS DISTINCT FROM (new.results)::text)) OR (old.listed IS DISTINCT FROM new.listed)) OR (old.min_choices IS DISTINCT FROM new.min_choices)) OR (old.max_choices IS DISTINCT FROM new.max_choices)) OR ((old.draw_source)::text IS DISTINCT FROM (new.draw_source)::text)) OR (old.opens_at IS DISTINCT FROM new.opens_at)) OR (old.closes_at IS DISTINCT FROM new.closes_at)))) EXECUTE FUNCTION public.polls_guard_locked();
+CREATE TRIGGER polls_poll_guard_secret BEFORE UPDATE ON public.polls_poll FOR EACH ROW WHEN (((NOT old.named) AND ((old.audience)::text = 'invite'::text) AND (((old.results)::text = ANY ((ARRAY['closed'::character varying, 'owner'::character varying])::text[])) <> ((new.results)::text = ANY ((ARRAY['closed'::character varying, 'owner'::character varying])::text[]))))) EXECUTE FUNCTION public.polls_guard_secret();
+CREATE TRIGGER polls_poll_guard_update BEFORE UPDATE ON public.polls_poll FOR EACH ROW WHEN ((((((((((((((old.id IS DISTINCT FROM new.id) OR ((old.slug)::text IS DISTINCT FROM (new.slug)::text)) OR ((old.audience)::text IS DISTINCT FROM (new.audience)::text)) OR (old.named IS DISTINCT FROM new.named)) OR (old.changeable IS DISTINCT FROM new.changeable)) OR (old.shuffled IS DISTINCT FROM new.shuffled)) OR (old.locked IS DISTINCT FROM new.locked)) OR (old.recountable IS DISTINCT FROM new.recountable)) OR (old.min_choices IS DISTINCT FROM new.min_choices)) OR (old.max_choices IS DISTINCT FROM new.max_choices)) OR (old.opens_at IS DISTINCT FROM new.opens_at)) OR (old.closes_at IS DISTINCT FROM new.closes_at)) OR (old.archived_at IS DISTINCT FROM new.archived_at))) EXECUTE FUNCTION public.polls_guard_poll();
 CREATE TRIGGER polls_poll_log AFTER INSERT OR DELETE OR UPDATE ON public.polls_poll FOR EACH ROW EXECUTE FUNCTION public.polls_log_change('poll', 'id');
 CREATE TRIGGER polls_poll_secret AFTER INSERT ON public.polls_poll FOR EACH ROW EXECUTE FUNCTION public.polls_make_secret();
+CREATE TRIGGER polls_poll_stamp BEFORE INSERT OR UPDATE ON public.polls_poll FOR EACH ROW EXECUTE FUNCTION public.polls_stamp_poll();
 CREATE TRIGGER polls_secret_append_only BEFORE UPDATE ON public.polls_secret FOR EACH ROW EXECUTE FUNCTION public.polls_append_only();
 CREATE TRIGGER polls_secret_kept BEFORE DELETE ON public.polls_secret FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION public.polls_append_only();
+CREATE TRIGGER polls_step_append_only BEFORE DELETE OR UPDATE ON public.polls_step FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION public.polls_append_only();
+CREATE TRIGGER polls_step_take BEFORE INSERT ON public.polls_step FOR EACH ROW EXECUTE FUNCTION public.polls_take_step();
 CREATE TRIGGER polls_vote_check_delete AFTER DELETE ON public.polls_vote REFERENCING OLD TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.polls_check_votes();
 CREATE TRIGGER polls_vote_check_insert AFTER INSERT ON public.polls_vote REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.polls_check_votes();
 CREATE TRIGGER polls_vote_check_update AFTER UPDATE ON public.polls_vote REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.polls_check_votes();
@@ -700,7 +924,10 @@ CREATE TRIGGER polls_vote_count_delete AFTER DELETE ON public.polls_vote REFEREN
 CREATE TRIGGER polls_vote_count_insert AFTER INSERT ON public.polls_vote REFERENCING NEW TABLE AS counted FOR EACH STATEMENT EXECUTE FUNCTION public.polls_count_votes('1');
 CREATE TRIGGER polls_vote_count_truncate AFTER TRUNCATE ON public.polls_vote FOR EACH STATEMENT EXECUTE FUNCTION public.polls_clear_tally();
 CREATE TRIGGER polls_vote_count_update AFTER UPDATE ON public.polls_vote REFERENCING OLD TABLE AS old_votes NEW TABLE AS new_votes FOR EACH STATEMENT EXECUTE FUNCTION public.polls_recount_votes();
-CREATE TRIGGER polls_vote_pin BEFORE UPDATE ON public.polls_vote FOR EACH ROW WHEN (((old.id <> new.id) OR (old.poll_id <> new.poll_id) OR ((old.voter)::text <> (new.voter)::text))) EXECUTE FUNCTION public.polls_pin_vote();
+CREATE TRIGGER polls_vote_pin BEFORE UPDATE ON public.polls_vote FOR EACH ROW WHEN (((old.id <> new.id) OR (old.poll_id <> new.poll_id) OR ((old.voter)::text <> (new.voter)::text) OR ((old.seal IS DISTINCT FROM new.seal) AND (old.seal IS NOT NULL)))) EXECUTE FUNCTION public.polls_pin_vote();
+CREATE TRIGGER polls_vote_stamp BEFORE UPDATE ON public.polls_vote FOR EACH ROW EXECUTE FUNCTION public.polls_stamp_vote();
+ALTER TABLE ONLY public.polls_checkpoint
+    ADD CONSTRAINT polls_checkpoint_poll_id_850e3f98_fk_polls_poll_id FOREIGN KEY (poll_id) REFERENCES public.polls_poll(id) DEFERRABLE INITIALLY DEFERRED;
 ALTER TABLE ONLY public.polls_correction
     ADD CONSTRAINT polls_correction_option_id_9d2291d6_fk_polls_option_id FOREIGN KEY (option_id) REFERENCES public.polls_option(id) DEFERRABLE INITIALLY DEFERRED;
 ALTER TABLE ONLY public.polls_correction
