@@ -1,8 +1,8 @@
 """The raw-SQL data layer: row types, statements as constants, and one function per statement, the connection first.
 
-Every function takes a psycopg2 connection and sends one statement: one round trip on a connection in autocommit. None
-of them commits or rolls back. Violated constraints and rules come out as the exceptions of `errors`; other errors of
-psycopg2 pass through.
+Every function takes a psycopg2 connection and sends one statement: one round trip on a connection in autocommit. (One
+sends another where counts come in steps: get_results.) None of them commits or rolls back. Violated constraints and
+rules come out as the exceptions of `errors`; other errors of psycopg2 pass through.
 """
 
 from polls.queries.actors import Actor, hold_revision, set_actor

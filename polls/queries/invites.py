@@ -30,7 +30,8 @@ class Invites(NamedTuple):
     """Invitations to a poll, in the order in which they were made. `invited`, `revoked` and `voter_count` count all of
     the poll's: its invitations, the revoked ones among them, and the people who have voted, as far as that is shown.
 
-    Where `voters_withheld`, nobody is shown who has voted until the poll has closed, and from the first vote on no link
+    While `in_steps`, `voter_count` is that of the last step; where `step_due`, take_steps brings it forward. Where
+    `voters_withheld`, nobody is shown who has voted until the poll has closed, and from the first vote on no link
     is replaced, which `keeps_links` tells: whether one can be would tell it. `is_locked_now` says that the poll is
     locked and has opened, so that nobody else is invited.
     """
@@ -43,6 +44,7 @@ class Invites(NamedTuple):
     revoked: int
     voter_count: int
     in_steps: bool
+    step_due: bool
     voters_withheld: bool
     keeps_links: bool
     is_locked_now: bool
@@ -71,6 +73,7 @@ WITH poll AS MATERIALIZED (
              WHERE invite.poll_id = poll.id AND revoked_at IS NOT NULL) AS revoked,
            shown.voters AS voter_count,
            in_steps,
+           step_due,
            {VOTERS_WITHHELD} AS voters_withheld,
            {VOTERS_WITHHELD} AND turnout.voters > 0 AS keeps_links,
            locked AND coalesce(opens_at <= clock_timestamp(), false) AS is_locked_now
@@ -79,7 +82,7 @@ WITH poll AS MATERIALIZED (
      {SHOWN_TURNOUT}
      WHERE slug = %(slug)s AND audience = 'invite' AND {MAY_MANAGE}
 )
-SELECT poll.id, title, named, state, invited, revoked, voter_count, in_steps, voters_withheld, keeps_links,
+SELECT poll.id, title, named, state, invited, revoked, voter_count, in_steps, step_due, voters_withheld, keeps_links,
        is_locked_now,
        invite.id, label, token_hash, issued_at, revoked_at
   FROM poll
@@ -112,7 +115,7 @@ def get_invites(
     )
     if not rows:
         raise PollNotFound(slug)
-    return Invites._make((*rows[0][:11], [InviteRow(*row[11:]) for row in rows if row[11] is not None]))
+    return Invites._make((*rows[0][:12], [InviteRow(*row[12:]) for row in rows if row[12] is not None]))
 
 
 LIST_VOTERS_AMONG = f"""

@@ -8,7 +8,7 @@ from psycopg2.extensions import connection as Connection
 
 from polls.choices import Audience, State, Visibility
 from polls.queries.fetch import fetch_all, fetch_one
-from polls.queries.secrecy import SHOWN_TURNOUT
+from polls.queries.secrecy import FEW_VOTERS
 from polls.queries.votes import OWN_VOTE_COLUMNS, OWN_VOTE_JOINS, OwnVote
 
 # Characters of the random code at the end of each slug. The index polls_poll_code is on just that many.
@@ -206,15 +206,17 @@ SELECT {POLL_COLUMNS},
   FROM polls_poll AS poll
   LEFT JOIN LATERAL (
     -- The order must not give away a turnout that is not public.
-    SELECT public.voters
-      FROM polls_state(opens_at, closes_at, archived_at) AS state
-     CROSS JOIN LATERAL (SELECT shown.voters FROM (SELECT) AS one {SHOWN_TURNOUT}) AS public
-     WHERE poll.results = 'always' AND %(by_votes)s
-  ) AS ordered ON true
+    SELECT CASE
+               WHEN poll.named OR poll.audience = 'link' OR sum(voters) >= {FEW_VOTERS} THEN sum(voters)
+               ELSE (SELECT max(step.voters) FROM polls_step AS step WHERE step.poll_id = poll.id)
+           END AS voters
+      FROM polls_turnout AS turnout
+     WHERE turnout.poll_id = poll.id AND poll.results = 'always' AND %(by_votes)s
+  ) AS shown ON true
  WHERE listed
    AND polls_state(opens_at, closes_at, archived_at) = 'open'
    AND strpos(lower(title), lower(%(search)s)) > 0
- ORDER BY nullif(ordered.voters, 0) DESC NULLS LAST, opens_at DESC, id DESC
+ ORDER BY voters DESC NULLS LAST, opens_at DESC, id DESC
  LIMIT %(limit)s OFFSET %(offset)s
 """
 

@@ -8,7 +8,7 @@ from psycopg2.extensions import connection as Connection
 from polls.queries.checkpoints import LATEST_CHECKPOINT, LATEST_COLUMNS, CheckpointRow, make_checkpoint
 from polls.queries.fetch import fetch_one
 from polls.queries.polls import POLL_COLUMNS, VERIFICATION_COLUMNS, PollRow, Verification, make_verification
-from polls.queries.secrecy import COUNTS_WITHHELD, SHOWN_TURNOUT
+from polls.queries.secrecy import COUNTS_WITHHELD, IN_STEPS, get_step
 from polls.queries.votes import OWN_VOTE_COLUMNS, OWN_VOTE_JOINS, OwnVote
 
 
@@ -51,11 +51,10 @@ GET_RESULTS = f"""
 SELECT {POLL_COLUMNS},
        state, visible,
        visible AND in_steps AS in_steps,
-       visible AND step_due AS step_due,
-       CASE WHEN visible THEN shown.voters ELSE 0 END AS voter_count,
+       CASE WHEN exact THEN turnout.voters ELSE 0 END AS voter_count,
        option_ids,
        option_texts,
-       CASE WHEN visible THEN option_votes ELSE array_fill(0::bigint, ARRAY[cardinality(option_ids)]) END AS votes,
+       CASE WHEN exact THEN option_votes ELSE array_fill(0::bigint, ARRAY[cardinality(option_ids)]) END AS votes,
        CASE WHEN proven THEN vote.voter END AS voter_key,
        {OWN_VOTE_COLUMNS},
        {VERIFICATION_COLUMNS},
@@ -65,6 +64,9 @@ SELECT {POLL_COLUMNS},
   {LATEST_CHECKPOINT}
  CROSS JOIN LATERAL polls_state(opens_at, closes_at, archived_at) AS state
  CROSS JOIN LATERAL (
+    SELECT coalesce(sum(voters), 0)::bigint AS voters FROM polls_turnout WHERE poll_id = poll.id
+ ) AS turnout
+ CROSS JOIN LATERAL (
     SELECT NOT {COUNTS_WITHHELD}
        AND (%(sees_all)s
             OR poll.owner_id IS NOT DISTINCT FROM %(viewer_id)s::integer AND poll.owner_id IS NOT NULL
@@ -73,20 +75,19 @@ SELECT {POLL_COLUMNS},
                    WHEN 'voted' THEN voted
                    WHEN 'closed' THEN state IN ('closed', 'archived')
                    ELSE false
-               END) AS visible
+               END) AS visible,
+           {IN_STEPS} AS in_steps
  ) AS gate
- {SHOWN_TURNOUT}
+ CROSS JOIN LATERAL (SELECT visible AND NOT in_steps AS exact) AS given
  CROSS JOIN LATERAL (
     SELECT coalesce(array_agg(option.id ORDER BY position, option.id), '{{}}') AS option_ids,
            coalesce(array_agg(option.text::text ORDER BY position, option.id), '{{}}') AS option_texts,
            coalesce(array_agg(counted.votes ORDER BY position, option.id), '{{}}') AS option_votes
       FROM polls_option AS option
      CROSS JOIN LATERAL (
-        SELECT CASE WHEN in_steps THEN coalesce((step.votes ->> option.id::text)::bigint, 0) ELSE (
-            SELECT coalesce(sum(tally.votes), 0)::bigint
-              FROM polls_tally AS tally
-             WHERE tally.poll_id = poll.id AND tally.option_id = option.id
-        ) END AS votes
+        SELECT coalesce(sum(tally.votes), 0)::bigint AS votes
+          FROM polls_tally AS tally
+         WHERE tally.poll_id = poll.id AND tally.option_id = option.id
      ) AS counted
      WHERE option.poll_id = poll.id
  ) AS counts
@@ -108,7 +109,8 @@ def get_results(
 
     The gate is in the statement, so that no page, feed or export can forget it. `viewer_id` is the id of a
     signed-in user, `sees_all` says whether they see the results of every poll, and the rest tells get_poll as well who
-    is looking. Reads the tally, which costs the same for ten votes as for ten million.
+    is looking. Reads the tally, which costs the same for ten votes as for ten million. Where counts come in steps, the
+    statement tells none, and another one reads the last step.
     """
     invite_id, token_hash = invitation or (None, None)
     found = fetch_one(
@@ -123,7 +125,10 @@ def get_results(
         sees_all=sees_all,
     )
     *row, number, taken_at, digest, closing, unchecked = found
-    *poll, visible, in_steps, step_due, voter_count, option_ids, option_texts, votes, voter_key = row[:-8]
+    *poll, visible, in_steps, voter_count, option_ids, option_texts, votes, voter_key = row[:-8]
+    step = get_step(conn, poll[0]) if in_steps else None
+    if step:
+        voter_count, votes = step.voters, [step.votes.get(str(option_id), 0) for option_id in option_ids]
     options = [
         OptionResult(option_id, text, number, 100 * number / voter_count if voter_count else 0.0)
         for option_id, text, number in zip(option_ids, option_texts, votes, strict=True)
@@ -137,7 +142,7 @@ def get_results(
         voter_key,
         make_verification(*row[-4:]),
         in_steps,
-        step_due,
+        step is not None and step.is_due,
         make_checkpoint(number, taken_at, digest, closing),
         unchecked,
     )

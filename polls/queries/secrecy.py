@@ -4,10 +4,11 @@ Parts of statements, and the steps in which counts are shown while few have vote
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from psycopg2.extensions import connection as Connection
 
-from polls.queries.fetch import fetch_all
+from polls.queries.fetch import fetch_all, fetch_one
 
 # Of an open poll for invited people that hides who chose what, its owner and staff see who has voted or the counts, and
 # never both. Of polls_poll AS poll, with its state beside it.
@@ -19,23 +20,51 @@ VOTERS_WITHHELD = f"({COUNTS_SHOWN} AND state = 'open')"
 # From this many voters on, counts are exact.
 FEW_VOTERS = 50
 
+# Whether counts come in steps: where voters are persons of whom no choice may become known, and few have voted. Polls
+# by link have none: their voters are browsers. Of polls_poll AS poll, with its state and turnout.voters beside it.
+IN_STEPS = f"""(NOT poll.named AND poll.audience IN ('invite', 'account') AND state = 'open'
+            AND turnout.voters < {FEW_VOTERS})"""
+
 # The turnout of a poll as anybody is shown it, in shown.voters. While `in_steps`, it is that of the last step, and a
-# step may be due. For all other polls, this reads the turnout and nothing else. Polls by link are among these: their
-# voters are browsers, and no persons.
+# step may be due.
 SHOWN_TURNOUT = f"""CROSS JOIN LATERAL (
     SELECT coalesce(sum(voters), 0)::bigint AS voters FROM polls_turnout WHERE poll_id = poll.id
  ) AS turnout
  CROSS JOIN LATERAL (
-    SELECT NOT poll.named AND poll.audience IN ('invite', 'account') AND state = 'open'
-           AND NOT {COUNTS_WITHHELD} AND turnout.voters < {FEW_VOTERS} AS in_steps
+    SELECT {IN_STEPS} AND NOT {COUNTS_WITHHELD} AS in_steps
  ) AS secrecy
   LEFT JOIN LATERAL (
-    SELECT voters, votes FROM polls_step WHERE in_steps AND poll_id = poll.id ORDER BY voters DESC LIMIT 1
+    SELECT voters FROM polls_step WHERE in_steps AND poll_id = poll.id ORDER BY voters DESC LIMIT 1
  ) AS step ON true
  CROSS JOIN LATERAL (
     SELECT CASE WHEN in_steps THEN coalesce(step.voters, 0) ELSE turnout.voters END AS voters,
            in_steps AND turnout.voters >= 5 + coalesce(step.voters, 0) AS step_due
  ) AS shown"""
+
+
+class StepRow(NamedTuple):
+    """The counts of the last step: voters, and votes by the option's id as text. Without one, all are 0. `is_due` says
+    that at least five more have voted since."""
+
+    voters: int
+    votes: dict[str, int]
+    is_due: bool
+
+
+GET_STEP = """
+SELECT coalesce(step.voters, 0) AS voters,
+       coalesce(step.votes, '{}') AS votes,
+       turnout.voters >= 5 + coalesce(step.voters, 0) AS is_due
+  FROM (SELECT coalesce(sum(voters), 0) AS voters FROM polls_turnout WHERE poll_id = %(poll_id)s) AS turnout
+  LEFT JOIN LATERAL (
+    SELECT voters, votes FROM polls_step WHERE poll_id = %(poll_id)s ORDER BY voters DESC LIMIT 1
+ ) AS step ON true
+"""
+
+
+def get_step(conn: Connection, poll_id: int) -> StepRow:
+    """Return the last step of a poll."""
+    return StepRow(*fetch_one(conn, GET_STEP, poll_id=poll_id))
 
 
 TAKE_STEPS = """

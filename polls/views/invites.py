@@ -46,7 +46,11 @@ def invite_list(request: HttpRequest, actor: queries.Actor, slug: str) -> HttpRe
     search = form.cleaned_data.get("q", "")
     page = Page(form.cleaned_data.get("page") or 1, INVITES_PER_PAGE, q=search)
     with pool().connection(autocommit=True) as conn:
-        invited = queries.get_invites(conn, slug, actor, search=search, limit=page.limit, offset=page.offset)
+        wanted = {"search": search, "limit": page.limit, "offset": page.offset}
+        invited = queries.get_invites(conn, slug, actor, **wanted)
+        if invited.step_due:
+            queries.take_steps(conn, [invited.poll_id])
+            invited = queries.get_invites(conn, slug, actor, **wanted)
         shown = page.cut(invited.invites)
         keys = [voters.make_keys(slug, f"invite:{invite.id}") for invite in shown]
         voter_keys = [key.named if invited.named else key.hidden for key in keys]

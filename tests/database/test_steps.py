@@ -4,6 +4,7 @@ import threading
 from contextlib import closing
 
 import pytest
+from django.core.management import call_command
 
 from polls import audit, queries
 from polls.database import connect
@@ -179,3 +180,18 @@ def test_first_vote_under_way_fixes_what_is_shown(make_poll, sql, connections_to
     editor.join(timeout=20)
     assert raised
     assert sql("SELECT results FROM polls_poll") == [("closed",)]
+
+
+def test_migration_is_reversed_and_polls_go_on(conn, poll, vote, sql):
+    cast(vote, poll, 0, 6)
+    queries.take_steps(conn, [poll.id])
+    votes = sql("SELECT * FROM polls_vote ORDER BY id")
+    try:
+        call_command("migrate", "polls", "0009", verbosity=0)
+        sql("UPDATE polls_poll SET results = 'closed'")
+        cast(vote, poll, 6, 7)
+    finally:
+        call_command("migrate", "polls", verbosity=0)
+    assert sql("SELECT * FROM polls_vote ORDER BY id LIMIT 6") == votes
+    queries.take_steps(conn, [poll.id])
+    assert steps(sql) == [(7, {str(poll.options[0]): 7})]

@@ -8,7 +8,7 @@ from django.core.cache import cache
 from polls import voters
 from tests.support.invitations import cast, follow, invite
 from tests.support.responses import text_of
-from tests.support.secrecy import addresses, shown
+from tests.support.secrecy import NOISE, addresses, shown
 from tests.support.site import Browser, serve
 
 WITHHELD = ("closed", "owner")
@@ -74,7 +74,7 @@ def test_counts_are_shown_and_no_page_tells_who_has_voted(manager, conn, make_in
     tokens = invite(conn, poll, *(f"Person {number}" for number in range(6)))
     for token in tokens[:5]:
         cast(conn, poll, token)
-    manager.get(f"/polls/{poll.slug}/results/")
+    assert "6 invited, 5 voted." in text_of(manager.get(f"/polls/{poll.slug}/invites/"))
     one_world = shown(manager, poll)
     numbers = ids(sql)
     swap(
@@ -108,9 +108,9 @@ def test_link_that_was_kept_shows_nobody_whether_it_was_used(conn, make_invited_
     poll = make_invited_poll(results=results, changeable=True)
     ann, _ = invite(conn, poll, "Ann", "Bob")
     address = f"/polls/{poll.slug}/{path}"
-    unused = re.sub(r'value="\w{64}"', "", text_of(follow(ann).get(address)))
+    unused = NOISE.sub("", text_of(follow(ann).get(address)))
     follow(ann).post(f"/polls/{poll.slug}/", {"choices": poll.options[0]})
-    assert re.sub(r'value="\w{64}"', "", text_of(follow(ann).get(address))) == unused
+    assert NOISE.sub("", text_of(follow(ann).get(address))) == unused
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_ballot_that_counts_for_nobody_does_not_tell_whether_a_link_was_used(
         if used:
             cast(conn, poll, ann)
         answer = follow(ann).post(f"/polls/{poll.slug}/", bad(poll))
-        answers.append((answer.status_code, re.sub(r'value="\w{64}"', "", text_of(answer))))
+        answers.append((answer.status_code, NOISE.sub("", text_of(answer))))
     assert answers[0] == answers[1]
     assert sql("SELECT choices FROM polls_vote") == [(poll.options[:1],)]
 
@@ -215,6 +215,9 @@ def test_counts_come_in_steps_of_five_until_the_poll_closes(client, owner, own_p
         )
         assert lead.startswith(expected)
         assert expected in text_of(owner.get("/mine/"))
+        if audience == "invite":
+            invitations = text_of(owner.get(f"/polls/{poll.slug}/invites/"))
+            assert (f"0 invited, {counts[0]} voted." if counts[0] else expected) in invitations
     assert [voters for voters, _ in sorted(told)] == [0, 5, 10]
     sql("DELETE FROM polls_vote WHERE voter IN ('v10', 'v11')")
     assert counted(client, poll)[0] == 10

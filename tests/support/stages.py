@@ -251,7 +251,7 @@ def make_nothing(page):
     page.get_by_role("alert").wait_for()
 
 
-inviting = of_owner("invites/add/", audience="invite")
+inviting = of_owner("invites/add/", audience="invite", results="closed")
 
 
 # The same for an owner who is signed in.
@@ -298,6 +298,7 @@ OWNERS_STATES = {
     "invites-links": (inviting, make_links),
     "invites-slips": (inviting, print_slips),
     "invites-list": (inviting, list_invited),
+    "invites-withheld": (of_owner("invites/add/", audience="invite"), list_invited),
     "invites-new-link": (inviting, give_new_link),
     "invites-revoked": (inviting, revoke_link),
     "password": (lambda stage: "/accounts/password/", None),
