@@ -9,12 +9,15 @@ import contextlib
 import logging
 import threading
 import time
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from django.apps import apps
 
 from polls import queries
 from polls.database import pool
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
 
 logger = logging.getLogger(__name__)
 
@@ -38,9 +41,18 @@ def read_results(slug: str, **who: Any) -> queries.Results:
         results = queries.get_results(conn, slug, **who)
         if results.step_due:
             queries.take_steps(conn, [results.poll.id])
-        if results.step_due or (results.unchecked and queries.take_checkpoint(conn, slug)):
+        if results.step_due or (results.unchecked and _taken(conn, slug)):
             results = queries.get_results(conn, slug, **who)
     return results
+
+
+def _taken(conn: "Connection", slug: str) -> bool:
+    """Take a checkpoint, where that is possible: a standby shows results too, and writes nothing."""
+    try:
+        return queries.take_checkpoint(conn, slug) is not None
+    except queries.READ_ONLY as error:
+        logger.warning("no checkpoint can be taken of %s: %s", slug, str(error).strip().partition("\n")[0])
+        return False
 
 
 def until_next_minute() -> float:

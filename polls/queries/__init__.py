@@ -20,17 +20,12 @@ from polls.queries.checkpoints import (
     CheckpointRow,
     CorrectedText,
     JournalRow,
-    PackedVotes,
-    SealedVote,
-    count_receipts,
     list_batches,
     list_checkpoints,
     list_corrections,
     list_cuts,
     list_lines,
-    list_sealed_votes,
     list_unchecked,
-    pack_sealed_votes,
     stream_journal,
     stream_leaves,
     take_checkpoint,
@@ -51,6 +46,7 @@ from polls.queries.draws import (
 )
 from polls.queries.editing import PollDetails, Schedule, correct_text, create_poll, edit_poll, edit_visibility
 from polls.queries.errors import (
+    READ_ONLY,
     UNAVAILABLE,
     AlreadyVoted,
     BadCorrection,
@@ -135,6 +131,7 @@ from polls.queries.polls import (
 from polls.queries.receipts import change_sealed_vote, find_sealed_vote, withdraw_sealed_vote
 from polls.queries.results import OptionResult, Results, get_results
 from polls.queries.sample_data import copy_votes, create_sample_poll
+from polls.queries.sealed_votes import PackedVotes, SealedVote, count_receipts, list_sealed_votes, pack_sealed_votes
 from polls.queries.secrecy import take_steps
 from polls.queries.server import Backend, Limits, get_limits, list_backends, list_powers
 from polls.queries.timeline import Timeline, get_timeline
@@ -145,6 +142,7 @@ from polls.queries.votes import NO_VOTE, OwnVote, VoterKeys, cast_vote, withdraw
 __all__ = [
     "CODE_LENGTH",
     "NO_VOTE",
+    "READ_ONLY",
     "UNAVAILABLE",
     "Actor",
     "AlreadyVoted",

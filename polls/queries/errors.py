@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import psycopg2
+import psycopg2.errors
 
 
 class PollNotFound(LookupError):
@@ -141,6 +142,9 @@ class TooManyDraws(DrawRefused):
 
 # Raised by psycopg2 and the pool when the database cannot be reached, refuses to work, or has gone away.
 UNAVAILABLE = (psycopg2.OperationalError, psycopg2.InterfaceError)
+
+# Raised by a standby, and by a database that was made read-only.
+READ_ONLY = psycopg2.errors.ReadOnlySqlTransaction
 
 # By the name of the constraint, or of the rule that a trigger enforces. The migrations give both.
 ERRORS: Mapping[str, type[Exception]] = {

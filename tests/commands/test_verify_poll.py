@@ -245,6 +245,42 @@ def test_tampering_with_a_draw_among_everybody_is_named(drawn_poll_among_all, ta
     assert not any("\n" in difference for difference in differences)
 
 
+FIRST = "WHERE number = (SELECT min(number) FROM polls_journal)"
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (f"DELETE FROM polls_journal {FIRST}", ["journal: 1 votes that it does not have", "checkpoint 1: "]),
+        (
+            f"UPDATE polls_journal SET added = sha256('x') {FIRST}",
+            ["journal: 1 votes are not there as it has them", "journal: 1 votes that it", "checkpoint 1: "],
+        ),
+        (f"UPDATE polls_journal SET removed = added {FIRST}", ["journal: 1 votes that it", "checkpoint 1: "]),
+        (f"UPDATE polls_checkpoint SET hash = {OTHER_HASH}", ["checkpoint 1: abababab"]),
+        (f"UPDATE polls_checkpoint SET content_hash = {OTHER_HASH}", ["checkpoint 1: "]),
+        ("UPDATE polls_checkpoint SET option_ids = option_ids[2:]", ["checkpoint 1: "]),
+        ("UPDATE polls_checkpoint SET closing = false", ["checkpoint 1: "]),
+        ("UPDATE polls_checkpoint SET taken_at = taken_at - interval '1 hour'", ["checkpoint 1: "]),
+        ("UPDATE polls_checkpoint SET upto = upto - 1", ["checkpoint 1: "]),
+        ("UPDATE polls_checkpoint SET entries = entries - 1", ["checkpoint 1: "]),
+        ("UPDATE polls_checkpoint SET number = 2", ["checkpoint 1: missing"]),
+        (
+            "UPDATE polls_vote SET seal = sha256('x') WHERE voter = 'other'",
+            ["journal: 1 votes are not", "journal: 1 v"],
+        ),
+    ],
+)
+def test_tampering_with_journal_and_checkpoints_is_named(drawn_poll, conn, tamper, capsys, change, says):
+    assert queries.take_checkpoint(conn, drawn_poll.slug)
+    assert verify(capsys, drawn_poll) == []
+    tamper(change)
+    differences = verify(capsys, drawn_poll)
+    assert len(differences) == len(says)
+    for difference, line in zip(differences, says, strict=True):
+        assert line in difference
+
+
 def test_content_hash_that_the_database_computes_otherwise_is_named(drawn_poll, capsys, monkeypatch):
     get_content = queries.get_content
     monkeypatch.setattr(

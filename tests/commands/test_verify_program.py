@@ -17,9 +17,9 @@ CODE = "ABCDEFGH8JKLMN9P"
 
 
 @pytest.fixture(autouse=True)
-def room_before_the_first_entry(sql):
+def room_before_the_first_entry(owner_sql):
     """Leave a number of the journal free, for an entry that is put in later."""
-    sql("SELECT nextval(pg_get_serial_sequence('polls_journal', 'number'))")
+    owner_sql("SELECT nextval(pg_get_serial_sequence('polls_journal', 'number'))")
 
 
 @pytest.fixture

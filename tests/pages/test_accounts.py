@@ -53,7 +53,7 @@ def test_bad_account_comes_back_with_an_error(client, users, django_user_model, 
     assert response.status_code == 200
     assert says in text_of(response)
     assert PASSWORD not in text_of(response)
-    assert django_user_model.objects.count() == 3
+    assert django_user_model.objects.count() == len(users)
 
 
 def test_name_that_is_taken_meanwhile_is_an_error_on_the_page(client, transactional_db, monkeypatch):

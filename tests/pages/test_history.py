@@ -218,9 +218,10 @@ def test_hash_of_the_history_is_on_its_page_on_the_sheet_and_in_the_json(bent_po
     assert client.get(f"{path}/results.json").json()["record"] == noted
 
 
-def test_events_from_before_roles_were_written_down_are_shown_without_one(client, make_poll, sql):
+def test_events_from_before_roles_were_written_down_are_shown_without_one(client, make_poll, owner_sql):
     poll = make_poll()
-    sql(
+    owner_sql("SET session_replication_role = replica")
+    owner_sql(
         """INSERT INTO polls_event (poll_id, actor, role, action, details)
            VALUES (%s, 'user xaverius', '', 'poll changed', '{"results": ["owner", "always"]}')""",
         poll.id,
@@ -245,16 +246,15 @@ def test_changed_and_withdrawn_votes_are_counted_after_closing_only(client, make
 
 
 @pytest.fixture
-def stuffed_poll(make_poll, vote, sql, django_user_model):
+def stuffed_poll(make_poll, vote, sql, owner_sql, django_user_model):
     """A closed poll for accounts in which 30 of 40 votes came in a minute, by accounts made for it."""
     poll = make_poll(audience="account", results="voted", opens_in="-2 hours")
     for number in range(40):
         user = django_user_model.objects.create_user(f"puppet-{number}")
         vote(poll, f"user:{user.pk}", poll.options[:1])
-    sql("ALTER TABLE polls_vote DISABLE TRIGGER USER")
-    sql("UPDATE polls_vote SET cast_at = now() - interval '1 hour'")
-    sql("UPDATE polls_vote SET cast_at = now() - mod(id, 10) * interval '1 minute' WHERE mod(id, 4) = 0")
-    sql("ALTER TABLE polls_vote ENABLE TRIGGER USER")
+    owner_sql("SET session_replication_role = replica")
+    owner_sql("UPDATE polls_vote SET cast_at = now() - interval '1 hour'")
+    owner_sql("UPDATE polls_vote SET cast_at = now() - mod(id, 10) * interval '1 minute' WHERE mod(id, 4) = 0")
     sql("UPDATE polls_poll SET closes_at = clock_timestamp()")
     return poll
 

@@ -228,7 +228,7 @@ def test_fifty_votes_with_one_invitation_at_once_count_once(conn, make_invited_p
 
 def test_whoever_made_the_links_of_an_anonymous_poll_does_not_learn_by_them_who_chose_what(conn, make_invited_poll):
     for changeable in (False, True):
-        poll = make_invited_poll(changeable=changeable)
+        poll = make_invited_poll(changeable=changeable, results="closed")
         [token] = invite(conn, poll, "Ann")
         ann = follow(token)
         ann.post(f"/polls/{poll.slug}/", {"choices": poll.options[1]})

@@ -22,16 +22,16 @@ def manager(request, as_user, admin_client):
     return admin_client if request.param == "admin" else as_user(request.param)
 
 
-def swap(sql, statement, *parameters):
+def swap(owner_sql, statement, *parameters):
     """Write around the triggers that would stamp or refuse it: another world, in which this was so from the start."""
     around = ("polls_vote_stamp", "polls_vote_pin", "polls_vote_check_update")
     for trigger in around:
-        sql(f"ALTER TABLE polls_vote DISABLE TRIGGER {trigger}")
+        owner_sql(f"ALTER TABLE polls_vote DISABLE TRIGGER {trigger}")
     try:
-        sql(statement, *parameters)
+        owner_sql(statement, *parameters)
     finally:
         for trigger in around:
-            sql(f"ALTER TABLE polls_vote ENABLE TRIGGER {trigger}")
+            owner_sql(f"ALTER TABLE polls_vote ENABLE TRIGGER {trigger}")
         cache.clear()
 
 
@@ -50,13 +50,13 @@ def test_every_address_about_a_poll_is_looked_at(poll):
 
 
 @pytest.mark.parametrize("results", WITHHELD)
-def test_who_has_voted_is_shown_and_no_page_tells_what(manager, conn, make_invited_poll, sql, results):
+def test_who_has_voted_is_shown_and_no_page_tells_what(manager, conn, make_invited_poll, sql, results, owner_sql):
     poll = make_invited_poll(results=results, changeable=True)
     ann, bob, _ = invite(conn, poll, "Ann", "Bob", "Cem")
     cast(conn, poll, ann, 0)
     cast(conn, poll, bob, 1)
     one_world = shown(manager, poll)
-    swap(sql, "UPDATE polls_vote SET choices = ARRAY[%s]::bigint[]", poll.options[2])
+    swap(owner_sql, "UPDATE polls_vote SET choices = ARRAY[%s]::bigint[]", poll.options[2])
     assert shown(manager, poll) == one_world
     page = text_of(manager.get(f"/polls/{poll.slug}/invites/"))
     assert re.findall(r"<bdi>(\w+)</bdi></th> <td>([^<]+)</td>", page) == [
