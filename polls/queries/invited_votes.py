@@ -10,37 +10,17 @@ from polls.queries.fetch import fetch_one
 from polls.queries.votes import (
     PROVEN,
     SEAL_BYTES,
-    UNDER_VOTER_KEY,
     VoterKeys,
     raise_unless_cast,
     raise_unless_withdrawn,
 )
 
-CAST_INVITED_VOTE = f"""
-WITH poll AS (
-    SELECT id, audience, named, changeable, CASE WHEN named THEN %(named_voter)s ELSE %(hidden_voter)s END AS voter
-      FROM polls_poll
-     WHERE slug = %(slug)s AND audience = 'invite' AND opens_at IS NOT NULL AND {UNDER_VOTER_KEY}
-), invite AS (
-    -- Waits for a revocation or a new link under way and then reads the row again; makes later ones wait.
-    SELECT invite.id
-      FROM poll JOIN polls_invite AS invite ON invite.poll_id = poll.id
-     WHERE invite.id = %(invite_id)s AND token_hash = %(token_hash)s AND revoked_at IS NULL
-       FOR SHARE OF invite
-), vote AS (
-    INSERT INTO polls_vote AS vote (poll_id, voter, choices, seal, ballot)
-    SELECT poll.id, voter, %(choices)s::bigint[], %(seal)s, decode(%(ballot)s, 'hex')
-      FROM poll CROSS JOIN invite
-        ON CONFLICT (poll_id, voter) DO UPDATE
-           SET choices = excluded.choices, ballot = excluded.ballot, seal = coalesce(vote.seal, excluded.seal)
-         WHERE (SELECT changeable AND {PROVEN} FROM poll)
-    RETURNING id
-)
-SELECT count(*) > 0 AS found,
-       EXISTS (SELECT FROM invite) AS entitled,
-       EXISTS (SELECT FROM vote) AS cast,
-       coalesce(bool_or(changeable), false) AS changeable
-  FROM poll
+CAST_INVITED_VOTE = """
+SELECT known, entitled, done, may_change
+  FROM polls_cast_invited_vote(
+    %(slug)s, %(key_id)s, %(ballot)s, %(choices)s::bigint[], %(seals)s::bytea[],
+    %(invite_id)s, %(token_hash)s, %(named_voter)s, %(hidden_voter)s, %(seal)s
+  )
 """
 
 

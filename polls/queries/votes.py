@@ -64,34 +64,14 @@ class OwnVote(NamedTuple):
 SEAL_BYTES: Final = 32
 
 NO_VOTE: Final = OwnVote(False, False, None, None)
-# Tells polls_check_voter_key the id of VOTER_KEY, for this statement; always true, also where key_id is NULL.
-UNDER_VOTER_KEY = "set_config('polls.key_id', %(key_id)s::text, true) IS NOT NULL"
 
-CAST_VOTE = f"""
-WITH poll AS (
-    SELECT id, audience, named, changeable,
-           CASE audience
-               WHEN 'link' THEN CASE WHEN named THEN %(named_browser)s ELSE %(hidden_browser)s END
-               WHEN 'account' THEN CASE WHEN named THEN %(named_account)s ELSE %(hidden_account)s END
-           END AS voter,
-           CASE audience WHEN 'link' THEN %(browser_seal)s::bytea ELSE %(account_seal)s::bytea END AS seal
-      FROM polls_poll
-     WHERE slug = %(slug)s AND opens_at IS NOT NULL AND {UNDER_VOTER_KEY}
-), vote AS (
-    INSERT INTO polls_vote AS vote (poll_id, voter, choices, seal, ballot)
-    SELECT id, voter, %(choices)s::bigint[], seal, decode(%(ballot)s, 'hex')
-      FROM poll
-     WHERE voter IS NOT NULL
-        ON CONFLICT (poll_id, voter) DO UPDATE
-           SET choices = excluded.choices, ballot = excluded.ballot, seal = coalesce(vote.seal, excluded.seal)
-         WHERE (SELECT changeable AND {PROVEN} FROM poll)
-    RETURNING id
-)
-SELECT count(*) > 0 AS found,
-       count(voter) > 0 AS entitled,
-       EXISTS (SELECT FROM vote) AS cast,
-       coalesce(bool_or(changeable), false) AS changeable
-  FROM poll
+CAST_VOTE = """
+SELECT known, entitled, done, may_change
+  FROM polls_cast_vote(
+    %(slug)s, %(key_id)s, %(ballot)s, %(choices)s::bigint[], %(seals)s::bytea[],
+    %(named_browser)s, %(hidden_browser)s, %(browser_seal)s,
+    %(named_account)s, %(hidden_account)s, %(account_seal)s
+  )
 """
 
 
