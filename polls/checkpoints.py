@@ -9,6 +9,7 @@ import contextlib
 import logging
 import threading
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from django.apps import apps
@@ -17,7 +18,7 @@ from polls import queries
 from polls.database import pool
 
 if TYPE_CHECKING:
-    from psycopg2.extensions import connection as Connection
+    pass
 
 logger = logging.getLogger(__name__)
 
@@ -39,20 +40,23 @@ def read_results(slug: str, **who: Any) -> queries.Results:
     """
     with pool().connection(autocommit=True) as conn:
         results = queries.get_results(conn, slug, **who)
-        if results.step_due:
-            queries.take_steps(conn, [results.poll.id])
-        if results.step_due or (results.unchecked and _taken(conn, slug)):
+        taken = [
+            results.step_due and _taken(slug, "step", lambda: queries.take_steps(conn, [results.poll.id])),
+            results.unchecked and _taken(slug, "checkpoint", lambda: queries.take_checkpoint(conn, slug)),
+        ]
+        if any(taken):
             results = queries.get_results(conn, slug, **who)
     return results
 
 
-def _taken(conn: "Connection", slug: str) -> bool:
-    """Take a checkpoint, where that is possible: a standby shows results too, and writes nothing."""
+def _taken(slug: str, what: str, take: Callable[[], object]) -> bool:
+    """Take a step or a checkpoint, where that is possible: a standby shows results too, and writes nothing."""
     try:
-        return queries.take_checkpoint(conn, slug) is not None
+        take()
     except queries.READ_ONLY as error:
-        logger.warning("no checkpoint can be taken of %s: %s", slug, str(error).strip().partition("\n")[0])
+        logger.warning("no %s can be taken of %s: %s", what, slug, str(error).strip().partition("\n")[0])
         return False
+    return True
 
 
 def until_next_minute() -> float:
