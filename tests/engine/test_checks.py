@@ -96,7 +96,7 @@ def test_key_of_voters_that_can_be_guessed(settings):
     assert "polls.W008" not in found(include_deployment_checks=True)
 
 
-def test_open_polls_whose_votes_stand_under_another_key_are_named(make_poll, sql):
+def test_open_polls_whose_votes_stand_under_another_key_are_named(make_poll, owner_sql):
     polls = [make_poll(), make_poll(opens_in="1 hour"), make_poll(named=True), make_poll(audience="invite")]
     untouched = [
         make_poll(closes_in="-1 minute"),
@@ -105,13 +105,13 @@ def test_open_polls_whose_votes_stand_under_another_key_are_named(make_poll, sql
         make_poll(audience="account", named=True),  # stored under the account itself
     ]
     for poll in (*polls, *untouched):
-        sql("INSERT INTO polls_pollkey VALUES (%s, 'another')", poll.id)
-    sql("INSERT INTO polls_pollkey VALUES (%s, %s)", make_poll().id, voters.key_id())
+        owner_sql("INSERT INTO polls_pollkey VALUES (%s, 'another')", poll.id)
+    owner_sql("INSERT INTO polls_pollkey VALUES (%s, %s)", make_poll().id, voters.key_id())
     said = found(databases=["default"])["polls.W009"]
     assert said.msg.endswith(f"in {polls[0].slug}, {polls[1].slug}, {polls[2].slug} and 1 more.")
     assert "docs/keys.md" in said.hint
     assert found() == {}
-    sql("DELETE FROM polls_pollkey WHERE key_id = 'another'")
+    owner_sql("DELETE FROM polls_pollkey WHERE key_id = 'another'")
     assert found(databases=["default"]) == {}
 
 

@@ -93,7 +93,7 @@ def two_urls(external):
 def warnings(folder, url, **environment):
     """The ids of our warnings about roles in a check for deployment."""
     result = manage("check", "--deploy", "--database", "default", folder=folder, url=url, **environment)
-    return sorted(set(re.findall(r"polls\.W00[78]", result.stderr)))
+    return sorted(set(re.findall(r"polls\.W01[01]", result.stderr)))
 
 
 def test_two_roles_of_an_operator(two_urls, tmp_path):

@@ -52,16 +52,17 @@ def test_page_of_a_poll_that_closes_by_the_clock_takes_it_too(client, make_poll,
     assert rows(sql) == [(1, True)]
 
 
-def test_read_only_database_shows_results_without_a_checkpoint(client, voted, sql, pool, caplog):
+def test_read_only_database_shows_results_without_a_checkpoint(client, voted, sql, owner_sql, pool, caplog):
     poll = voted()
     [(database,)] = sql("SELECT current_database()")
-    sql(f"ALTER DATABASE {database} SET default_transaction_read_only = on")
+    owner_sql(f"ALTER DATABASE {database} SET default_transaction_read_only = on")
     pool.drain()
     try:
         assert client.get(f"/polls/{poll.slug}/results/").status_code == 200
         assert client.get(f"/polls/{poll.slug}/bundle.json").status_code == 503
     finally:
-        sql(f"ALTER DATABASE {database} RESET default_transaction_read_only")
+        owner_sql("SET default_transaction_read_only = off")
+        owner_sql(f"ALTER DATABASE {database} RESET default_transaction_read_only")
         pool.drain()
     assert {record.getMessage() for record in caplog.records if record.name == "polls.checkpoints"} == {
         f"no checkpoint can be taken of {poll.slug}: cannot execute INSERT in a read-only transaction"

@@ -69,7 +69,7 @@ def test_who_has_voted_is_shown_and_no_page_tells_what(manager, conn, make_invit
 
 
 @pytest.mark.parametrize("results", SHOWN)
-def test_counts_are_shown_and_no_page_tells_who_has_voted(manager, conn, make_invited_poll, sql, results):
+def test_counts_are_shown_and_no_page_tells_who_has_voted(manager, conn, make_invited_poll, sql, owner_sql, results):
     poll = make_invited_poll(results=results, changeable=True)
     tokens = invite(conn, poll, *(f"Person {number}" for number in range(6)))
     for token in tokens[:5]:
@@ -78,7 +78,7 @@ def test_counts_are_shown_and_no_page_tells_who_has_voted(manager, conn, make_in
     one_world = shown(manager, poll)
     numbers = ids(sql)
     swap(
-        sql,
+        owner_sql,
         "UPDATE polls_vote SET voter = %s WHERE voter = %s",
         *(hidden(poll, numbers["Person 5"]), hidden(poll, numbers["Person 0"])),
     )
