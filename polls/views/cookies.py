@@ -15,10 +15,9 @@ SECONDS: Final = 400 * 24 * 3600  # the longest that browsers keep one
 
 def read(request: HttpRequest, name: str, salt: str) -> str | None:
     """Return the value of a cookie, None where there is none, or it is too old, or its signature is wrong."""
-    try:
-        return _signer(name, salt).unsign(request.COOKIES[name], max_age=SECONDS)
-    except (KeyError, BadSignature):
-        return None
+    signed = request.COOKIES.get(name, "")
+    value = _unsign(signed, _salt(name, salt))
+    return value if value is not None else _unsign(signed, name + salt)  # as Django signed until 2026
 
 
 def write(
@@ -27,7 +26,7 @@ def write(
     """Set a cookie, for pages under `path` only and hidden from scripts. With None it ends with the browser."""
     response.set_cookie(
         name,
-        _signer(name, salt).sign(value),
+        _signer(_salt(name, salt)).sign(value),
         max_age=seconds,
         path=path,
         secure=settings.SESSION_COOKIE_SECURE,
@@ -36,7 +35,19 @@ def write(
     )
 
 
-def _signer(name: str, salt: str) -> TimestampSigner:
+def _signer(salt: str) -> TimestampSigner:
     """Return what Django signs cookies with, but for the key: cookies from before there was a VOTER_KEY stay good."""
     key = b"django.http.cookies" + settings.VOTER_KEY.encode()
-    return TimestampSigner(key=key, salt=name + salt, fallback_keys=[])
+    return TimestampSigner(key=key, salt=salt, fallback_keys=[])
+
+
+def _unsign(signed: str, salt: str) -> str | None:
+    try:
+        return _signer(salt).unsign(signed, max_age=SECONDS)
+    except BadSignature:
+        return None
+
+
+def _salt(name: str, salt: str) -> str:
+    """Return the salt that Django makes of a cookie's name and salt, so that no two pairs have the same."""
+    return f"django.http.cookies.v2:{len(salt)}:{salt}{name}"

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import pytest
 from django.core import signing
+from django.http import HttpResponse
 from django.test import Client
 from django.utils.crypto import salted_hmac
 
@@ -129,13 +130,28 @@ def test_invited_people_who_have_voted_are_listed_so_after_the_change(make_voter
     assert text_of(desk.get(f"/polls/{voter.poll.slug}/invites/")) != voted
 
 
+def signed(name, value, salt):
+    """The value of a cookie as Django signs it, with SECRET_KEY."""
+    response = HttpResponse()
+    response.set_signed_cookie(name, value, salt=salt)
+    return response.cookies[name].value
+
+
+def test_cookie_that_an_older_django_signed_is_good(make_poll, settings, sql):
+    settings.VOTER_KEY = settings.SECRET_KEY
+    poll, client = make_poll(), Client()
+    client.cookies["voter"] = signing.get_cookie_signer(salt="voterpolls.voter").sign("a-browser-of-then")
+    client.post(f"/polls/{poll.slug}/", {"choices": poll.options[0]})
+    assert sql("SELECT voter FROM polls_vote") == [(voters.hidden_key(poll.slug, "browser:a-browser-of-then"),)]
+
+
 @pytest.mark.parametrize("keep", [True, False], ids=["fallback", "no fallback"])
 @pytest.mark.parametrize("named", [False, True])
 def test_poll_from_before_there_was_a_voter_key_goes_on(make_poll, rotate, settings, sql, named, keep):
     """What was written with SECRET_KEY, as Django signs cookies: the browser, its invitation, and the vote."""
     settings.VOTER_KEY = settings.SECRET_KEY
     poll, client = make_poll(named=named, changeable=True), Client()
-    client.cookies["voter"] = signing.get_cookie_signer(salt="voterpolls.voter").sign("a-browser-of-then")
+    client.cookies["voter"] = signed("voter", "a-browser-of-then", "polls.voter")
     person = "browser:a-browser-of-then"
     hidden = salted_hmac(f"polls.voter/{poll.slug}", person, algorithm="sha256").hexdigest()
     sql(
@@ -158,8 +174,7 @@ def test_invitation_cookies_from_before_there_was_a_voter_key_are_good(conn, mak
         "invite": f"{invite_id}.{invite_tokens.hash_of(token)}",
         "invite_voted": str(invite_id),
     }.items():
-        salt = f"{cookie}polls.{cookie}/{poll.slug}"
-        client.cookies[cookie] = signing.get_cookie_signer(salt=salt).sign(value)
+        client.cookies[cookie] = signed(cookie, value, f"polls.{cookie}/{poll.slug}")
     rotate(keep=False)
     assert "<form" in text_of(client.get(f"/polls/{poll.slug}/"))
     client.post(f"/polls/{poll.slug}/", {"choices": poll.options[0]})
@@ -169,7 +184,7 @@ def test_invitation_cookies_from_before_there_was_a_voter_key_are_good(conn, mak
 def test_who_knows_secret_key_alone_cannot_sign_the_cookie_of_a_voter(client, make_poll, settings, sql):
     settings.SECRET_KEY, settings.VOTER_KEY = "a" * 50, "b" * 50
     poll = make_poll()
-    client.cookies["voter"] = signing.get_cookie_signer(salt="voterpolls.voter").sign("a-browser-that-never-was")
+    client.cookies["voter"] = signed("voter", "a-browser-that-never-was", "polls.voter")
     client.post(f"/polls/{poll.slug}/", {"choices": poll.options[0]})
     assert votes(sql) == 0
 
