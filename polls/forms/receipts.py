@@ -23,6 +23,6 @@ class ReceiptForm(forms.Form):
         receipt = read_receipt(self.cleaned_data["code"])
         if receipt is None:
             raise ValidationError(
-                gettext_lazy("This is no receipt. A receipt is a number and sixteen letters and digits.")
+                gettext_lazy("This is not a receipt. A receipt is a number followed by sixteen letters and digits.")
             )
         return receipt

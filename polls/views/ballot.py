@@ -186,7 +186,7 @@ def _what_to_correct(refusal: queries.VoteRefused, poll: queries.PollRow, number
         )
     if isinstance(refusal, queries.BallotChanged):
         return gettext(
-            "This poll has changed since you opened it, and your vote was not counted. Please read it again, and vote."
+            "This poll has changed since you opened this page, and your vote was not counted. Read it again, then vote."
         )
     if isinstance(refusal, queries.NotEntitled):
         if poll.is_for_link:

@@ -53,7 +53,7 @@ def bundle_json(request: HttpRequest, slug: str) -> HttpResponseBase:
         return JsonResponse({"error": gettext("Votes are published when the poll has closed.")}, status=409)
     if results.unchecked:  # something holds the poll's lock
         return JsonResponse(
-            {"error": gettext("The last checkpoint is not there yet. Please try again.")},
+            {"error": gettext("The last checkpoint is not ready yet. Please try again.")},
             status=503,
             headers={"Retry-After": "5"},
         )

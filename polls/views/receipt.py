@@ -41,5 +41,5 @@ def receipt(request: HttpRequest, slug: str) -> HttpResponse:
             return response
         if seconds := rate_limits.count("guesses", request.META):
             return too_many_requests(request, seconds)
-        form.add_error("code", gettext("No vote in this poll has this receipt. It may have been withdrawn."))
+        form.add_error("code", gettext("No vote in this poll matches this receipt. The vote may have been taken back."))
     return render_poll(request, "polls/receipt.html", poll, {"form": form})

@@ -257,7 +257,7 @@ def test_receipts_are_searched_for_by_their_first_digits(client, voted, sql, mon
     assert listed(f"?q={wanted[:8].upper()}")[0] == [wanted]
     assert listed(f"?q={wanted}")[0] == [wanted]
     assert listed(f"?q={wanted[:63]}")[0] == [wanted]
-    assert "No receipt begins like this." in listed(f"?q={'0' * 64}")[1]
+    assert "No receipt hash begins with these digits." in listed(f"?q={'0' * 64}")[1]
     for odd in ("?q=zz", "?q=%00", "?page=x", "?page=9999", "?q=" + "a" * 99):
         assert client.get(f"/polls/{poll.slug}/receipts/{odd}").status_code == 200
     monkeypatch.setattr(receipt_list, "MOST_LISTED", 299)

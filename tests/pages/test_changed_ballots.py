@@ -11,7 +11,7 @@ from tests.support.responses import text_of
 from tests.support.rows import votes
 from tests.support.voters import keys_of
 
-CHANGED = "This poll has changed since you opened it, and your vote was not counted."
+CHANGED = "This poll has changed since you opened this page, and your vote was not counted."
 
 
 def hash_in(page):

@@ -71,7 +71,7 @@ def test_receipt_shows_changes_and_withdraws_the_vote_in_any_browser(voting, sql
     assert (response.status_code, response["Location"]) == (303, f"/polls/{poll.slug}/")
     page = text_of(elsewhere.get(f"/polls/{poll.slug}/"))
     assert VOTED_FOR.format(2) in page
-    assert "acts for the vote of a receipt" in page
+    assert "is using a receipt" in page
     assert VOTED_FOR.format(1) in vote(elsewhere, poll, 0)
     assert sql("SELECT choices FROM polls_vote") == [([poll.options[0]],)]
     assert elsewhere.post(f"/polls/{poll.slug}/withdraw/").status_code == 303
@@ -100,11 +100,11 @@ def test_receipt_is_put_away(voting):
     ("typed", "says"),
     [
         ("", "This field is required."),
-        ("hello", "This is no receipt."),
-        ("12-ABCD-EFGH-8JKL-MN9I", "This is no receipt."),
-        ("9" * 40, "This is no receipt."),
-        ("1-2222-2222-2222-2222", "No vote in this poll has this receipt."),
-        ("999999999999999999-2222-2222-2222-2222", "No vote in this poll has this receipt."),
+        ("hello", "This is not a receipt."),
+        ("12-ABCD-EFGH-8JKL-MN9I", "This is not a receipt."),
+        ("9" * 40, "This is not a receipt."),
+        ("1-2222-2222-2222-2222", "No vote in this poll matches this receipt."),
+        ("999999999999999999-2222-2222-2222-2222", "No vote in this poll matches this receipt."),
     ],
 )
 def test_what_is_no_receipt_is_told_and_kept(voter, typed, says):
@@ -120,9 +120,9 @@ def test_receipt_is_worth_nothing_in_another_poll_nor_with_another_number(make_p
     browser = Client()
     receipt = receipt_in(vote(browser, poll))
     vote(browser, other)
-    assert "has this receipt" in text_of(use(receipt, other)[1])
+    assert "matches this receipt" in text_of(use(receipt, other)[1])
     number, _, code = receipt.partition("-")
-    assert "has this receipt" in text_of(use(f"{int(number) + 1}-{code}", poll)[1])
+    assert "matches this receipt" in text_of(use(f"{int(number) + 1}-{code}", poll)[1])
 
 
 def test_receipts_are_guessed_a_few_times_a_minute(make_poll, settings):
@@ -239,7 +239,7 @@ def test_link_of_another_says_for_whom_it_is_before_it_takes_the_place(conn, pol
     assert response.redirect_chain == [(f"/polls/{poll.slug}/invitation/", 303)]
     page = text_of(response)
     assert "is for <strong><bdi>Bob &lt;b&gt;</bdi></strong>" in page
-    assert "the invitation of <strong><bdi>Ann</bdi></strong>" in page
+    assert "the invitation for <strong><bdi>Ann</bdi></strong>" in page
     browser.post(f"/polls/{poll.slug}/invitation/", {"decline": ""})
     browser.post(f"/polls/{poll.slug}/", {"choices": poll.options[0]})
     follow(bob, browser)
