@@ -20,7 +20,7 @@ ACCEPTED = "accepted"
 
 @pytest.fixture
 def stage(make_poll, vote, sql, conn):
-    """A poll with one vote that is final, one whose votes can be changed, and a closed one with a draw."""
+    """A poll with one vote that is final, one whose votes can be changed, and a closed one with a draw and a checkpoint."""
     final, changeable, closed = make_poll(), make_poll(changeable=True), make_poll()
     for poll in (final, changeable, closed):
         vote(poll, "ann", poll.options[:1])
@@ -30,6 +30,7 @@ def stage(make_poll, vote, sql, conn):
     sql("UPDATE polls_poll SET closes_at = clock_timestamp() WHERE id = %s", closed.id)
     queries.freeze_entries(conn, closed.id, None, actor="test")
     queries.draw_winner(conn, closed.id, None, number=1, actor="test")
+    sql("INSERT INTO polls_checkpoint (poll_id) VALUES (%s)", closed.id)
     names = {"final": final.id, "changeable": changeable.id, "closed": closed.id}
     return names | {
         "option": final.options[0],
@@ -143,13 +144,24 @@ RECORDS = [
     ),
     *[
         row
-        for table in ("polls_event", "polls_draw", "polls_entries", "polls_correction", "polls_secret")
+        for table in (
+            *("polls_event", "polls_draw", "polls_entries", "polls_correction", "polls_secret"),
+            *("polls_journal", "polls_checkpoint"),
+        )
         for row in rows(
             site=DENIED,
             owner=f"{table}_append_only",
             statements=[f"UPDATE {table} SET poll_id = poll_id", f"DELETE FROM {table}"],
         )
     ],
+    *rows(
+        site=DENIED,
+        owner="polls_journal_by_triggers",
+        statements=[
+            "INSERT INTO polls_journal (poll_id, added) VALUES ({final}, sha256('forged'))",
+            "COPY polls_journal (poll_id, added) FROM STDIN",
+        ],
+    ),
     # The owner may name an outcome, and is not believed: the triggers compute it.
     *rows(
         site=DENIED,
@@ -158,6 +170,8 @@ RECORDS = [
             "INSERT INTO polls_draw (poll_id, number, reason, winner) VALUES ({closed}, 2, 'again', 'me')",
             "INSERT INTO polls_entries (poll_id, option_id, hash) SELECT {closed}, min(option_id), 'x'"
             " FROM polls_tally WHERE poll_id = {closed}",
+            "INSERT INTO polls_checkpoint (poll_id, hash) VALUES ({changeable}, 'forged')",
+            "INSERT INTO polls_step (poll_id, voters, votes) VALUES ({changeable}, 99, '{{}}')",
         ],
     ),
 ]
