@@ -25,15 +25,26 @@ class MadePoll(NamedTuple):
 
 
 class Flush(flush.Command):
-    """Django's flush, with which it cleans up after a test. The owner switches the triggers off that refuse it."""
+    """Django's flush, with which it cleans up after a test: as the owner, and without the triggers that refuse it.
+
+    Content types and permissions stay, so that nothing has to make them again: that takes longer than all the rest.
+    """
 
     def handle(self, **options: Any) -> None:
+        existing = connection.introspection.django_table_names(only_existing=True, include_views=False)
+        tables = sorted({*existing} - {"django_content_type", "auth_permission"})
         with connection.as_owner(), transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SHOW is_superuser")
+            if cursor.fetchone() == ("on",):
+                # Tables are small, and making new files for them takes longer than deleting their rows.
+                cursor.execute("SET LOCAL session_replication_role = replica")
+                cursor.execute("; ".join(f"DELETE FROM {table}" for table in tables))
+                return
             cursor.execute("SELECT tgrelid::regclass::text, tgname FROM pg_trigger WHERE tgtype & 32 <> 0")
             on_truncate = cursor.fetchall()
             for switch in ("DISABLE", "ENABLE"):
                 if switch == "ENABLE":
-                    super().handle(**options)
+                    cursor.execute(f"TRUNCATE {', '.join(tables)}")
                 for table, trigger in on_truncate:
                     cursor.execute(f"ALTER TABLE {table} {switch} TRIGGER {trigger}")
 
