@@ -20,7 +20,7 @@ ACCEPTED = "accepted"
 
 @pytest.fixture
 def stage(make_poll, vote, sql, conn):
-    """A poll with one vote that is final, one whose votes can be changed, and a closed one with a draw and a checkpoint."""
+    """A poll with a final vote, one whose votes can be changed, and a closed one with a draw and a checkpoint."""
     final, changeable, closed = make_poll(), make_poll(changeable=True), make_poll()
     for poll in (final, changeable, closed):
         vote(poll, "ann", poll.options[:1])
