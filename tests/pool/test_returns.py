@@ -148,12 +148,12 @@ def test_a_running_query_is_closed_and_replaced(server, make_pool):
     assert pool.get_stats()["returns_bad"] == 1
 
 
-def test_a_running_query_that_cannot_be_cancelled_is_cut(make_pool, monkeypatch):
+def test_a_running_query_that_cannot_be_cancelled_is_cut(server, make_pool, monkeypatch):
     monkeypatch.setattr("polls.pool.slot.CancelKey.cancel", lambda key: "no way")
     pool = make_pool(1, 1)
     conn = pool.getconn()
     query = in_thread(select, conn, "SELECT pg_sleep(2)")
-    wait_until(lambda: conn.get_transaction_status() == extensions.TRANSACTION_STATUS_ACTIVE)
+    wait_until(lambda: server.is_busy(pool.name))
     pool.putconn(conn)
     with pytest.raises(psycopg2.DatabaseError, match="server closed the connection"):
         query.get()
