@@ -5,25 +5,21 @@ time of a checkpoint says in which minute there were votes, and no more. What a 
 by the next one.
 """
 
-import contextlib
+import itertools
 import logging
-import threading
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Iterator
+from typing import Any, Final
 
 from django.apps import apps
 
 from polls import queries
+from polls.background import BackgroundThread
 from polls.database import pool
-
-if TYPE_CHECKING:
-    pass
 
 logger = logging.getLogger(__name__)
 
 SWEEP: Final = 10  # minutes: how often all open polls are looked at, and not only those that were noted here
-STOP_LIMIT: Final = 0.5  # seconds that the exit of the process waits for a checkpoint
 
 
 def note_vote(slug: str) -> None:
@@ -65,34 +61,21 @@ def until_next_minute() -> float:
 
 
 class CheckpointTaker:
-    """Takes checkpoints of the polls that were noted, in a thread that the first of them starts.
-
-    It takes no lock, so that a child forked at any moment can start a thread of its own.
-    """
+    """Takes checkpoints of the polls that were noted, in a thread that the first of them starts."""
 
     def __init__(self) -> None:
         self._noted: set[str] = set()
-        self._thread: threading.Thread | None = None
-        self._ended = threading.Event()
+        self._thread = BackgroundThread("checkpoints", self._rounds)
         self._failing = False
 
     def note(self, slug: str) -> None:
         """Take a checkpoint of this poll when the next minute begins. Costs the caller nothing worth measuring."""
         self._noted.add(slug)
-        if self._thread is not None and self._thread.is_alive():
-            return
-        self._ended = threading.Event()
-        thread = threading.Thread(target=self._run, args=(self._ended,), name="checkpoints", daemon=True)
-        self._thread = thread
-        with contextlib.suppress(RuntimeError):  # no thread could be started: the next vote tries again
-            thread.start()
+        self._thread.start()
 
     def stop(self) -> None:
         """End the thread. What it has not done, another process does, or the first page of the closed poll."""
-        thread = self._thread
-        if thread is not None and thread.is_alive():
-            self._ended.set()
-            thread.join(STOP_LIMIT)
+        self._thread.stop()
 
     def take(self, *, every: bool = False) -> None:
         """Take the checkpoints that are due, once; with `every`, of polls that were not noted too.
@@ -117,9 +100,7 @@ class CheckpointTaker:
         else:
             self._failing = False
 
-    def _run(self, ended: threading.Event) -> None:
-        minutes = 0
-        # Two threads may have been started at once: the later one goes on.
-        while not ended.wait(until_next_minute()) and self._thread is threading.current_thread():
+    def _rounds(self) -> Iterator[float]:
+        for minutes in itertools.count():
+            yield until_next_minute()
             self.take(every=minutes % SWEEP == 0)
-            minutes += 1

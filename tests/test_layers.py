@@ -32,7 +32,7 @@ LAYERS: list[tuple[str, set[str]]] = [
         },
     ),
     ("forms", {"forms"}),
-    ("database", {"checkpoints", "database"}),
+    ("database", {"background", "checkpoints", "database"}),
     ("monitoring", {"monitoring"}),
     ("app", {"apps", "checks"}),
     ("pages and commands", {"admin", "management", "middleware", "views"}),

@@ -11,15 +11,15 @@ import logging
 import os
 import stat
 import sys
-import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
 from django.conf import settings
 
+from polls.background import BackgroundThread
 from polls.monitoring import metrics
 from polls.monitoring.processes import FORMAT, SAMPLE_SECONDS, ProcessStatus, Sample, in_use, read
 from polls.pool import ConnectionPool
@@ -29,7 +29,6 @@ logger = logging.getLogger(__name__)
 INTERVAL: Final = 1.0  # seconds
 SAMPLES: Final = 60  # five minutes
 FIRST: Final = 0.1  # seconds from the first checkout, until which its caller counts as waiting
-STOP_LIMIT: Final = 0.5  # seconds that the exit of the process waits for a write that hangs
 
 
 def role() -> str:
@@ -67,36 +66,22 @@ def describe(pool: ConnectionPool) -> ProcessStatus:
 
 
 class Publisher:
-    """Publishes what `describe` returns, in a thread, from `start()` on.
-
-    It takes no lock, so that a child forked at any moment can start a thread of its own.
-    """
+    """Publishes what `describe` returns, in a thread, from `start()` on."""
 
     def __init__(self, folder: Path, describe: Callable[[], ProcessStatus]) -> None:
         self._folder = folder
         self._describe = describe
-        self._thread: threading.Thread | None = None
-        self._ended = threading.Event()
+        self._thread = BackgroundThread("pool-publisher", self._rounds)
         self._history: deque[Sample] = deque(maxlen=SAMPLES)
         self._failing = False
 
     def start(self) -> None:
-        """Start the thread unless it runs; in a forked child it does not. The pool calls this whenever it connects."""
-        if self._thread is not None and self._thread.is_alive():
-            return
-        self._ended = threading.Event()
-        self._history = deque(maxlen=SAMPLES)
-        thread = threading.Thread(target=self._run, args=(self._ended,), name="pool-publisher", daemon=True)
-        self._thread = thread
-        with contextlib.suppress(RuntimeError):  # no thread could be started: the next connection tries again
-            thread.start()
+        """Start the thread unless it runs. The pool calls this whenever it connects."""
+        self._thread.start()
 
     def stop(self) -> None:
         """End the thread and remove the file."""
-        thread = self._thread
-        if thread is not None and thread.is_alive():
-            self._ended.set()
-            thread.join(STOP_LIMIT)
+        if self._thread.stop():
             with contextlib.suppress(OSError):
                 self._path().unlink()
 
@@ -114,14 +99,14 @@ class Publisher:
         else:
             self._failing = False
 
-    def _run(self, ended: threading.Event) -> None:
+    def _rounds(self) -> Iterator[float]:
+        self._history.clear()  # of the parent, in a forked child
         with contextlib.suppress(OSError):
             read(self._folder)  # removes the files of processes that have ended, on hosts where nothing else reads
-        pause = FIRST
-        # Two threads may have been started at once: the later one goes on.
-        while not ended.wait(pause) and self._thread is threading.current_thread():
+        yield FIRST
+        while True:
             self.publish()
-            pause = INTERVAL
+            yield INTERVAL
 
     def _path(self) -> Path:
         return self._folder / f"{os.getpid()}.json"
