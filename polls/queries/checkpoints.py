@@ -30,11 +30,14 @@ class BatchRow(NamedTuple):
     entries: int
 
 
-# Whether a closed poll AS poll lacks a checkpoint, given its latest AS latest.
-UNCHECKED = """(closes_at <= clock_timestamp()
-        AND (latest.closing IS false
-             OR EXISTS (SELECT FROM polls_journal AS journal
-                         WHERE journal.poll_id = poll.id AND journal.number > coalesce(latest.upto, 0))))"""
+# Whether polls_poll AS poll has votes after its latest checkpoint AS latest.
+HAS_NEW_VOTES = """EXISTS (
+    SELECT FROM polls_journal AS journal
+     WHERE journal.poll_id = poll.id AND journal.number > coalesce(latest.upto, 0)
+ )"""
+
+# Whether that poll is closed and lacks a checkpoint.
+UNCHECKED = f"(closes_at <= clock_timestamp() AND (latest.closing IS false OR {HAS_NEW_VOTES}))"
 
 # The latest checkpoint AS latest of polls_poll AS poll.
 LATEST_CHECKPOINT = """LEFT JOIN LATERAL (
@@ -82,8 +85,7 @@ SELECT slug
         OR closes_at BETWEEN clock_timestamp() - interval '1 hour' AND clock_timestamp()
         OR %(every)s AND opens_at <= clock_timestamp() AND coalesce(closes_at, 'infinity') > clock_timestamp())
    AND (latest.closing IS false AND closes_at <= clock_timestamp()
-        OR EXISTS (SELECT FROM polls_journal AS journal
-                    WHERE journal.poll_id = poll.id AND journal.number > coalesce(latest.upto, 0)))
+        OR {HAS_NEW_VOTES})
 """
 
 

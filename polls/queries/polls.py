@@ -9,7 +9,7 @@ from psycopg2.extensions import connection as Connection
 from polls.choices import Audience, State, Visibility
 from polls.queries.fetch import fetch_all, fetch_one
 from polls.queries.secrecy import FEW_VOTERS
-from polls.queries.votes import OWN_VOTE_COLUMNS, OWN_VOTE_JOINS, OwnVote
+from polls.queries.votes import OWN_VOTE_COLUMNS, OWN_VOTE_JOINS, OwnVote, own_vote_parameters
 
 # Characters of the random code at the end of each slug. The index polls_poll_code is on just that many.
 CODE_LENGTH: Final = 10
@@ -256,15 +256,11 @@ def get_poll(
 
     `seals` are those of the viewer's receipts, and `invitation` is the id and the token's hash of the link they keep.
     """
-    invite_id, token_hash = invitation or (None, None)
     row = fetch_one(
         conn,
         GET_POLL,
         slug=slug,
-        voter_keys=list(voter_keys),
-        seals=list(seals),
-        invite_id=invite_id,
-        token_hash=token_hash,
+        **own_vote_parameters(voter_keys, seals, invitation),
     )
     *poll, option_ids, option_texts = row[:-8]
     return Ballot(

@@ -22,14 +22,17 @@ def find_sealed_vote(conn: Connection, slug: str, vote_id: int, seal: bytes) -> 
     return str(rows[0][0]) if rows else None
 
 
-CHANGE_SEALED_VOTE = """
-WITH poll AS (
+# The poll at `slug`, and its vote with the receipt.
+POLL_AND_OWN = """poll AS (
     SELECT id, changeable FROM polls_poll WHERE slug = %(slug)s
 ), own AS (
     SELECT vote.id
       FROM poll JOIN polls_vote AS vote ON vote.poll_id = poll.id
      WHERE vote.id = %(vote_id)s AND seal = %(seal)s
-), vote AS (
+)"""
+
+CHANGE_SEALED_VOTE = f"""
+WITH {POLL_AND_OWN}, vote AS (
     UPDATE polls_vote AS vote
        SET choices = %(choices)s::bigint[], ballot = decode(%(ballot)s, 'hex')
       FROM poll
@@ -65,14 +68,8 @@ def change_sealed_vote(
         raise AlreadyVoted("Votes in this poll are final")
 
 
-WITHDRAW_SEALED_VOTE = """
-WITH poll AS (
-    SELECT id, changeable FROM polls_poll WHERE slug = %(slug)s
-), own AS (
-    SELECT vote.id
-      FROM poll JOIN polls_vote AS vote ON vote.poll_id = poll.id
-     WHERE vote.id = %(vote_id)s AND seal = %(seal)s
-), vote AS (
+WITHDRAW_SEALED_VOTE = f"""
+WITH {POLL_AND_OWN}, vote AS (
     DELETE FROM polls_vote WHERE id = (SELECT id FROM own) AND (SELECT changeable FROM poll)
     RETURNING id
 )

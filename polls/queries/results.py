@@ -9,7 +9,7 @@ from polls.queries.checkpoints import LATEST_CHECKPOINT, LATEST_COLUMNS, Checkpo
 from polls.queries.fetch import fetch_one
 from polls.queries.polls import POLL_COLUMNS, VERIFICATION_COLUMNS, PollRow, Verification, make_verification
 from polls.queries.secrecy import COUNTS_WITHHELD, IN_STEPS, get_step
-from polls.queries.votes import OWN_VOTE_COLUMNS, OWN_VOTE_JOINS, OwnVote
+from polls.queries.votes import OWN_VOTE_COLUMNS, OWN_VOTE_JOINS, OwnVote, own_vote_parameters
 
 
 class OptionResult(NamedTuple):
@@ -112,15 +112,11 @@ def get_results(
     is looking. Reads the tally, which costs the same for ten votes as for ten million. Where counts come in steps, the
     statement tells none, and another one reads the last step.
     """
-    invite_id, token_hash = invitation or (None, None)
     found = fetch_one(
         conn,
         GET_RESULTS,
         slug=slug,
-        voter_keys=list(voter_keys),
-        seals=list(seals),
-        invite_id=invite_id,
-        token_hash=token_hash,
+        **own_vote_parameters(voter_keys, seals, invitation),
         viewer_id=viewer_id,
         sees_all=sees_all,
     )

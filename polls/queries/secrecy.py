@@ -25,6 +25,9 @@ FEW_VOTERS = 50
 IN_STEPS = f"""(NOT poll.named AND poll.audience IN ('invite', 'account') AND state = 'open'
             AND turnout.voters < {FEW_VOTERS})"""
 
+# Whether at least five more have voted than at the last step. Of turnout and step.
+STEP_DUE = "turnout.voters >= 5 + coalesce(step.voters, 0)"
+
 # The turnout of a poll as anybody is shown it, in shown.voters. While `in_steps`, it is that of the last step, and a
 # step may be due.
 SHOWN_TURNOUT = f"""CROSS JOIN LATERAL (
@@ -38,7 +41,7 @@ SHOWN_TURNOUT = f"""CROSS JOIN LATERAL (
  ) AS step ON true
  CROSS JOIN LATERAL (
     SELECT CASE WHEN in_steps THEN coalesce(step.voters, 0) ELSE turnout.voters END AS voters,
-           in_steps AND turnout.voters >= 5 + coalesce(step.voters, 0) AS step_due
+           in_steps AND {STEP_DUE} AS step_due
  ) AS shown"""
 
 
@@ -51,10 +54,10 @@ class StepRow(NamedTuple):
     is_due: bool
 
 
-GET_STEP = """
+GET_STEP = f"""
 SELECT coalesce(step.voters, 0) AS voters,
-       coalesce(step.votes, '{}') AS votes,
-       turnout.voters >= 5 + coalesce(step.voters, 0) AS is_due
+       coalesce(step.votes, '{{}}') AS votes,
+       {STEP_DUE} AS is_due
   FROM (SELECT coalesce(sum(voters), 0) AS voters FROM polls_turnout WHERE poll_id = %(poll_id)s) AS turnout
   LEFT JOIN LATERAL (
     SELECT voters, votes FROM polls_step WHERE poll_id = %(poll_id)s ORDER BY voters DESC LIMIT 1

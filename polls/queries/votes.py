@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from psycopg2.extensions import connection as Connection
 
@@ -57,6 +57,14 @@ class OwnVote(NamedTuple):
     voted: bool
     choices: list[int] | None
     receipt_id: int | None
+
+
+def own_vote_parameters(
+    voter_keys: Sequence[str], seals: Sequence[bytes], invitation: tuple[int, str] | None
+) -> dict[str, Any]:
+    """Return the parameters of OWN_VOTE_JOINS."""
+    invite_id, token_hash = invitation or (None, None)
+    return {"voter_keys": list(voter_keys), "seals": list(seals), "invite_id": invite_id, "token_hash": token_hash}
 
 
 # Of the random seal that a vote without a receipt is given: here, because the planner would read the function of the
