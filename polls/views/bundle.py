@@ -4,16 +4,17 @@ import json
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timezone
 from itertools import islice
-from typing import Any, Final
+from typing import Final
 
-from django.http import Http404, HttpRequest, HttpResponseBase, JsonResponse
+from django.http import HttpRequest, HttpResponseBase, JsonResponse
 from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from polls import checkpoints, draws, queries
+from polls import draws, queries
 from polls.database import pool
 from polls.views.responses import streamed
+from polls.views.shortcuts import results_or_404
 from polls.views.viewers import viewer_of
 
 FORMAT: Final = 1
@@ -29,7 +30,7 @@ RANGES: Final = 1 << 16  # as many as two bytes have values
 @require_safe
 def checkpoints_json(request: HttpRequest, slug: str) -> JsonResponse:
     """Send all checkpoints: no numbers of votes, which would tell a hidden turnout."""
-    results = look(slug)
+    results = results_or_404(slug)
     with pool().connection(autocommit=True) as conn:
         rows = queries.list_checkpoints(conn, results.poll.id)
     return JsonResponse(
@@ -48,7 +49,7 @@ def bundle_json(request: HttpRequest, slug: str) -> HttpResponseBase:
     Results, choices and draws are there for those who may see the results.
     """
     viewer = viewer_of(request, slug)
-    results = look(slug, **viewer.claims, viewer_id=viewer.user_id)
+    results = results_or_404(slug, **viewer.claims, viewer_id=viewer.user_id)
     if not results.poll.has_ended:
         return JsonResponse({"error": gettext("Votes are published when the poll has closed.")}, status=409)
     if results.unchecked:  # something holds the poll's lock
@@ -58,17 +59,6 @@ def bundle_json(request: HttpRequest, slug: str) -> HttpResponseBase:
             headers={"Retry-After": "5"},
         )
     return streamed(request, _parts(results), "application/json", f"{slug}-bundle.json")
-
-
-def look(slug: str, **who: Any) -> queries.Results:
-    """Return the results of a poll that is no draft, after the checkpoint that it may have lacked. Raises Http404."""
-    try:
-        results = checkpoints.read_results(slug, **who)
-    except queries.PollNotFound:
-        raise Http404 from None
-    if results.poll.is_draft:
-        raise Http404
-    return results
 
 
 def written(at: datetime) -> str:

@@ -9,6 +9,7 @@ from typing import Final
 from django.conf import settings
 from django.core.signing import BadSignature, TimestampSigner
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 
 SECONDS: Final = 400 * 24 * 3600  # the longest that browsers keep one
 
@@ -33,6 +34,29 @@ def write(
         httponly=True,
         samesite="Lax",
     )
+
+
+def read_for_poll(request: HttpRequest, name: str, slug: str) -> str | None:
+    """Return the value of a cookie of one poll, like read."""
+    return read(request, name, _poll_salt(name, slug))
+
+
+def write_for_poll(response: HttpResponse, name: str, value: str, slug: str, seconds: int | None = SECONDS) -> None:
+    """Set a cookie for the pages of one poll only, like write."""
+    write(response, name, value, _poll_salt(name, slug), path=_poll_path(slug), seconds=seconds)
+
+
+def delete_for_poll(response: HttpResponse, name: str, slug: str) -> None:
+    """Let the browser forget a cookie of one poll."""
+    response.delete_cookie(name, path=_poll_path(slug), samesite="Lax")
+
+
+def _poll_path(slug: str) -> str:
+    return reverse("polls:poll", args=[slug])
+
+
+def _poll_salt(name: str, slug: str) -> str:
+    return f"polls.{name}/{slug}"
 
 
 def _signer(salt: str) -> TimestampSigner:

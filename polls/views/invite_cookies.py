@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
 
 from polls.views import cookies
 
@@ -45,11 +44,11 @@ def accept_invitation(response: HttpResponse, slug: str, invitation: Invitation)
 
 def decline_invitation(response: HttpResponse, slug: str) -> None:
     """Let the browser forget what a link has offered."""
-    response.delete_cookie(OFFERED, path=_path(slug), samesite="Lax")
+    cookies.delete_for_poll(response, OFFERED, slug)
 
 
 def _read(request: HttpRequest, cookie: str, slug: str) -> Invitation | None:
-    value = cookies.read(request, cookie, f"polls.{cookie}/{slug}")
+    value = cookies.read_for_poll(request, cookie, slug)
     if value is None:
         return None
     invite_id, _, token_hash = value.partition(".")
@@ -57,9 +56,4 @@ def _read(request: HttpRequest, cookie: str, slug: str) -> Invitation | None:
 
 
 def _write(response: HttpResponse, cookie: str, slug: str, invitation: Invitation) -> None:
-    value = f"{invitation.invite_id}.{invitation.token_hash}"
-    cookies.write(response, cookie, value, f"polls.{cookie}/{slug}", path=_path(slug))
-
-
-def _path(slug: str) -> str:
-    return reverse("polls:poll", args=[slug])
+    cookies.write_for_poll(response, cookie, f"{invitation.invite_id}.{invitation.token_hash}", slug)

@@ -11,9 +11,9 @@ from polls import queries
 from polls.database import pool
 from polls.forms.search import SearchForm
 from polls.receipts import public_hash, seal_of
-from polls.views.bundle import look
 from polls.views.pagination import Page
 from polls.views.responses import render_poll
+from polls.views.shortcuts import results_or_404
 from polls.views.viewers import viewer_of
 
 RECEIPTS_PER_PAGE: Final = 100
@@ -34,7 +34,7 @@ class ListedReceipt(NamedTuple):
 def receipt_list(request: HttpRequest, slug: str) -> HttpResponse:
     """List the hashes of all receipts of a closed poll, and the choices where anyone can recount them."""
     viewer = viewer_of(request, slug)
-    results = look(slug, **viewer.claims, viewer_id=viewer.user_id)
+    results = results_or_404(slug, **viewer.claims, viewer_id=viewer.user_id)
     poll = results.poll
     if not poll.has_ended:
         return render_poll(request, "polls/receipts.html", poll, {}, status=409)

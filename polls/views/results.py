@@ -1,22 +1,21 @@
 """Results as pages, JSON and CSV, all behind one gate."""
 
-from typing import Any
-
 from csp.decorators import csp_replace
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.utils.safestring import mark_safe
 from django.views.decorators.cache import never_cache
 from django.views.decorators.clickjacking import xframe_options_exempt
 from django.views.decorators.http import require_safe
 
-from polls import checkpoints, queries
+from polls import queries
 from polls.csv_export import csv_parts
 from polls.database import pool
 from polls.receipts import Receipt
 from polls.views.live import LiveResults
 from polls.views.poll_texts import chosen_texts, when_visible
 from polls.views.responses import render_poll
+from polls.views.shortcuts import results_or_404
 from polls.views.viewers import Viewer, sees_all_results, viewer_of
 
 
@@ -36,7 +35,7 @@ def results(request: HttpRequest, slug: str) -> HttpResponse:
 @require_safe
 def wall(request: HttpRequest, slug: str) -> HttpResponse:
     """Show the results on a big screen: what the public may see, even to the owner."""
-    outcome = _results_for(slug)
+    outcome = results_or_404(slug)
     return _page(request, "polls/wall.html", outcome, LiveResults(outcome, longest=10))
 
 
@@ -46,7 +45,7 @@ def wall(request: HttpRequest, slug: str) -> HttpResponse:
 @require_safe
 def embed(request: HttpRequest, slug: str) -> HttpResponse:
     """Show the results inside a page of another site: what the public may see. No cookie identifies the viewer."""
-    outcome = _results_for(slug)
+    outcome = results_or_404(slug)
     return _page(request, "polls/embed.html", outcome, LiveResults(outcome))
 
 
@@ -112,19 +111,9 @@ def results_csv(request: HttpRequest, slug: str) -> HttpResponse:
 
 def _results(request: HttpRequest, slug: str, viewer: Viewer | None = None) -> queries.Results:
     viewer = viewer or viewer_of(request, slug)
-    return _results_for(slug, **viewer.claims, viewer_id=viewer.user_id, sees_all=sees_all_results(request))
+    return results_or_404(slug, **viewer.claims, viewer_id=viewer.user_id, sees_all=sees_all_results(request))
 
 
 def _record_of(poll: queries.PollRow) -> queries.Record:
     with pool().connection(autocommit=True) as conn:
         return queries.get_record(conn, poll.id)
-
-
-def _results_for(slug: str, **who: Any) -> queries.Results:
-    try:
-        outcome = checkpoints.read_results(slug, **who)
-    except queries.PollNotFound:
-        raise Http404 from None
-    if outcome.poll.is_draft:
-        raise Http404
-    return outcome
