@@ -312,6 +312,9 @@ import os, sys, time, django
 django.setup()
 from polls import checkpoints
 checkpoints.until_next_minute = lambda: 0.1
+take = checkpoints.CheckpointTaker.take
+# Without the look at all open polls, in which one process would do the work of both.
+checkpoints.CheckpointTaker.take = lambda taker, every: take(taker)
 checkpoints.note_vote({poll.slug!r})
 child = os.fork()
 if not child:
