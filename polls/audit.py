@@ -74,7 +74,7 @@ def _results(
 ) -> Iterator[str]:
     owner_id = queries.get_poll(conn, slug).poll.owner_id
     shown = queries.get_results(conn, slug, viewer_id=owner_id)
-    # For the owner only, and there is no owner; shown to nobody before it has closed; or not all votes are in them yet.
+    # For the owner only, and there is no owner; shown to no one before it has closed; or not all votes are in them yet.
     if not shown.visible or shown.in_steps:
         return
     if shown.voter_count != counts.votes:

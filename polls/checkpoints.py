@@ -83,7 +83,7 @@ class CheckpointTaker:
         Where the database is away this logs one line, and the polls stay noted.
         """
         noted = set(self._noted)
-        # Before the votes are read: whoever votes meanwhile notes the poll again.
+        # Before the votes are read: a voter who votes meanwhile notes the poll again.
         self._noted -= noted
         try:
             with pool().connection(autocommit=True) as conn:

@@ -27,5 +27,5 @@ def holds(user: "User | AnonymousUser", permission: str) -> bool:
 
 
 def is_owner(user: "User | AnonymousUser", owner_id: int | None) -> bool:
-    """Whether a user is the one with this id. Nobody owns a poll without an owner."""
+    """Whether a user is the one with this id. No one owns a poll without an owner."""
     return owner_id is not None and user.pk == owner_id

@@ -19,7 +19,7 @@ TYPED: Final = re.compile(r"([0-9]{1,18})([A-HJ-NP-Z2-9]{16})")
 
 
 class Receipt(NamedTuple):
-    """What a voter notes down: the number of the vote, and the code that nobody else knows."""
+    """What a voter notes down: the number of the vote, and the code that no one else knows."""
 
     vote_id: int
     code: str

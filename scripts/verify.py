@@ -4,7 +4,7 @@
     python3 verify.py bundle.json
     python3 verify.py bundle.json --checkpoint 5f2c... --receipt 17-ABCD-EFGH-JKLM-NPQR --choices "Town hall"
 
-It needs nothing but Python, and asks nobody. It prints a line for each finding, and exits with 0 where all is well,
+It needs only Python, and no network. It prints a line for each finding, and exits with 0 where all is well,
 1 where something is wrong, and 2 where it could not read what it was given.
 """
 

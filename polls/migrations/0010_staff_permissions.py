@@ -1,6 +1,6 @@
 """Permissions for what staff do with polls of others, which being staff allowed before.
 
-Nobody is given one: an administrator decides who may see what. The migration says whom it concerns.
+No one is given one: an administrator decides who may see what. The migration says whom it concerns.
 """
 
 import sys

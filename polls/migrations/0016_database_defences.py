@@ -24,7 +24,7 @@ NOT_TRUNCATED = (
     *("polls_correction", "polls_secret", "polls_entries", "polls_draw", "polls_journal", "polls_checkpoint"),
     *("polls_step", "polls_pollkey"),
 )
-# Function: the version that ran as whoever wrote the row.
+# Function: the version that ran as the role that wrote the row.
 RUN_AS_OWNER = {
     "polls_count_votes": "0009",
     "polls_recount_votes": "0009",
@@ -37,8 +37,8 @@ RUN_AS_OWNER = {
     "polls_check_voter_key": "0013",
 }
 
-# A trigger with such a function on somebody's own table would write events. Whoever may execute a function may use it
-# in a trigger. The files name the schema public, so the tables may be in another one.
+# A trigger with such a function on somebody's own table would write events. Any role that may execute a function may
+# use it in a trigger. The files name the schema public, so the tables may be in another one.
 CLOSE_FUNCTIONS = """
 DO $$
 DECLARE

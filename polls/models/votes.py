@@ -11,7 +11,7 @@ from polls.models.polls import Option, Poll
 class Vote(models.Model):
     """A whole ballot: the choices of a voter in one poll, in the order chosen.
 
-    The seal is the hash of the voter's receipt, without which nobody changes the vote or is shown it. Votes from before
+    The seal is the hash of the voter's receipt, without which no one changes the vote or is shown it. Votes from before
     there were receipts have none; votes that are written without one get a random seal. `ballot` is the content hash of
     the poll as the voter saw it.
     """

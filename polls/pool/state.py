@@ -8,7 +8,7 @@ An exception may interrupt any line of any thread. `maintain` finds what was int
 stack of its thread, a connection that was dropped by its weak reference, and one that is neither idle nor lent by that.
 
 The body of `with self.lock` has no loop: it calls another function for that. Since Python 3.13, an exception that
-strikes a loop as it begins again may pass the handlers around it, and so the end of a `with` (gh-130279).
+is raised as a loop begins again may pass the handlers around it, and so the end of a `with` (gh-130279).
 
 The lock is reentrant, so that a signal handler, a destructor or a callback that calls the pool while its own thread is
 inside never waits for itself. `is_inside` tells it so; it then puts its work off into `deferred`, for the keeper.

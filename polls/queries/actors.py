@@ -60,7 +60,7 @@ SELECT revision FROM held JOIN polls_poll AS poll USING (id) FOR NO KEY UPDATE O
 
 
 def hold_revision(conn: Connection, poll_id: int) -> int | None:
-    """Return the revision of a poll, None where it is gone. Until the transaction ends, nobody else changes the poll,
+    """Return the revision of a poll, None where it is gone. Until the transaction ends, no one else changes the poll,
     and votes wait."""
     rows = fetch_all(conn, HOLD_REVISION, poll_id=poll_id)
     return int(rows[0][0]) if rows else None

@@ -68,7 +68,7 @@ class InviteUsed(Exception):
 
 
 class LinksKept(Exception):
-    """Nobody is shown who has voted while the poll is open, so no link is replaced: that it can be would tell it."""
+    """No one is shown who has voted while the poll is open, so no link is replaced: that it can be would tell it."""
 
 
 class PollFrozen(Exception):
@@ -89,7 +89,7 @@ class PollLocked(Exception):
 
 
 class LockedWithoutEnd(Exception):
-    """A locked poll needs a closing time before it opens, for nobody can close it by hand."""
+    """A locked poll needs a closing time before it opens, for no one can close it by hand."""
 
 
 class RecountNeedsResults(Exception):

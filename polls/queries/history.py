@@ -89,7 +89,7 @@ PUBLIC = """'{
 
 # The entries of the record; each statement begins with it. The condition on the action is that of an index.
 ENTRIES = f"""WITH published AS MATERIALIZED (
-    -- Before that, nobody but its owner could see the poll: how a draft was edited is nobody's business.
+    -- Before that, no one but its owner could see the poll: how a draft was edited is no one's business.
     SELECT coalesce(min(id), 0) AS id
       FROM polls_event
      WHERE poll_id = %(poll_id)s AND NOT (action::text LIKE 'invite %%')

@@ -31,9 +31,9 @@ class Invites(NamedTuple):
     the poll's: its invitations, the revoked ones among them, and the people who have voted, as far as that is shown.
 
     While `in_steps`, `voter_count` is that of the last step; where `step_due`, take_steps brings it forward. Where
-    `voters_withheld`, nobody is shown who has voted until the poll has closed, and from the first vote on no link
+    `voters_withheld`, no one is shown who has voted until the poll has closed, and from the first vote on no link
     is replaced, which `keeps_links` tells: whether one can be would tell it. `is_locked_now` says that the poll is
-    locked and has opened, so that nobody else is invited.
+    locked and has opened, so that no one else is invited.
     """
 
     poll_id: int
@@ -128,7 +128,7 @@ SELECT voter
 
 
 def list_voters_among(conn: Connection, poll_id: int, voter_keys: Collection[str]) -> set[str]:
-    """Return those of these keys under which there is a vote; none where that is shown to nobody before the poll has
+    """Return those of these keys under which there is a vote; none where that is shown to no one before the poll has
     closed. Never tells what was chosen."""
     return {voter for (voter,) in fetch_all(conn, LIST_VOTERS_AMONG, poll_id=poll_id, voter_keys=list(voter_keys))}
 
@@ -235,7 +235,7 @@ def reissue_invite(
 
     The invitation and its voter stay the same: a vote cast before remains the only one. `hidden_voter` is the key of
     its vote in an anonymous poll. Raises InviteUsed where there is one: a new link would let others look at it or
-    replace it. Raises LinksKept, whether there is one or not, while nobody is shown who has voted. Raises like
+    replace it. Raises LinksKept, whether there is one or not, while no one is shown who has voted. Raises like
     revoke_invite otherwise.
     """
     rows = fetch_all(

@@ -151,13 +151,13 @@ class PollRow(PollColumns, StateProperties):
 
     @property
     def withholds_counts(self) -> bool:
-        """Whether nobody, not even the owner, sees counts before it has closed: the owner sees who has voted."""
+        """Whether no one, not even the owner, sees counts before it has closed: the owner sees who has voted."""
         hidden = self.shows_results_after_closing or self.shows_results_to_owner_only
         return self.is_secret and self.is_for_invited and hidden
 
     @property
     def withholds_voters(self) -> bool:
-        """Whether nobody sees who has voted before it has closed: counts are shown instead."""
+        """Whether no one sees who has voted before it has closed: counts are shown instead."""
         return self.is_secret and self.is_for_invited and not self.withholds_counts
 
 

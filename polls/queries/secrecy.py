@@ -1,4 +1,4 @@
-"""What an open poll keeps from everyone, so that nobody can tell a vote by comparing.
+"""What an open poll keeps from everyone, so that no one can tell a vote by comparing.
 
 Parts of statements, and the steps in which counts are shown while few have voted.
 """
@@ -78,7 +78,7 @@ INSERT INTO polls_step (poll_id) SELECT unnest(%(poll_ids)s::bigint[]) ORDER BY 
 def take_steps(conn: Connection, poll_ids: Sequence[int]) -> None:
     """Count the votes of these polls where at least five more people have voted than at the last step.
 
-    What is shown thus never changes by a single vote. Whoever is told that a step is due takes it; where others were
-    faster, nothing happens. Waits for the votes under way.
+    What is shown thus never changes by a single vote. The caller that is told that a step is due takes it;
+    where others were faster, nothing happens. Waits for the votes under way.
     """
     fetch_all(conn, TAKE_STEPS, poll_ids=list(poll_ids))

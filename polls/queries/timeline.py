@@ -41,7 +41,7 @@ def get_timeline(conn: Connection, results: Results, now: datetime) -> Timeline 
     """Return when the votes were cast, for the poll of these results; None where the viewer may not see them.
 
     It never tells what was chosen. Also None where it would say too little or too much: with too few voters, fewer than
-    FEWEST_STEPS steps, all votes in one step, or counts that come in steps of voters. In an anonymous poll nobody is
+    FEWEST_STEPS steps, all votes in one step, or counts that come in steps of voters. In an anonymous poll no one is
     shown when a single vote was cast: no step is shorter than SHORTEST_ANONYMOUS_STEP, not even the last, and there is
     one step for VOTERS_A_STEP voters at most. Reads every vote of the poll, a million in 0.2 seconds, so the result
     should be cached.

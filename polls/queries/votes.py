@@ -21,7 +21,7 @@ class VoterKeys(NamedTuple):
 
 
 # Whether a vote is shown to those who look, and is theirs to change: they hold its receipt, or it is from before there
-# were receipts. In an anonymous poll, others could replace a link or a password, so such a vote is nobody's to change
+# were receipts. In an anonymous poll, others could replace a link or a password, so no one may change such a vote
 # there. Of polls_vote AS vote and polls_poll AS poll.
 PROVEN = """(vote.seal = ANY (%(seals)s::bytea[])
             OR vote.seal IS NULL AND (poll.audience = 'link' OR poll.named))"""

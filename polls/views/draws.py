@@ -40,7 +40,7 @@ REFUSALS = frozenset(
 
 class DrawsView(NamedTuple):
     """A poll with its draws, and whether this viewer may draw. Who may not see the results does not draw either: that
-    nobody has chosen an option is a result."""
+    no one has chosen an option is a result."""
 
     results: queries.Results
     entries: list[queries.EntriesRow]

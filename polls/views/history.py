@@ -20,8 +20,8 @@ KEPT_SECONDS = 600  # nothing changes in a poll that has closed
 
 
 class Stuffing(NamedTuple):
-    """What hints at votes of nobody: the busiest minute, None where it is not suspicious, and in polls for accounts how
-    many were made while the poll was open."""
+    """What hints at votes that no person cast: the busiest minute, None where it is not suspicious, and in polls for
+    accounts how many were made while the poll was open."""
 
     burst: queries.BusiestMinute | None
     new_accounts: int | None

@@ -32,7 +32,7 @@ class StateChange(NamedTuple):
 
 
 # Only opening asks for the revision: it shows others what the owner believes the poll to be. The others act on a state,
-# and an urgent one, closing, is not refused because of a typo that was mended.
+# and an urgent one, closing, is not refused because of a typo that was corrected.
 STATE_CHANGES = {
     "open": StateChange(
         queries.open_poll,

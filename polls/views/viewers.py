@@ -49,7 +49,7 @@ class Viewer(NamedTuple):
         return viewer._replace(receipt=self.receipt, sealed_key=self.sealed_key)
 
     def person_in(self, poll: queries.PollRow) -> str | None:
-        """Return who they are for this poll, None where they are nobody who may vote in it."""
+        """Return who they are for this poll, None where they cannot be a voter in it."""
         if poll.is_for_link:
             return f"browser:{self.browser_id}" if self.browser_id else None
         if poll.is_for_accounts:

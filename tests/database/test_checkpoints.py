@@ -138,7 +138,7 @@ def test_checkpoints_of_two_polls_have_nothing_to_do_with_each_other(make_poll, 
 
 
 def test_where_choices_become_public_a_vote_is_never_alone_in_a_batch(make_poll, vote, take, close, sql, often):
-    """Otherwise whoever saw Ann vote at noon would find her choice in the batch of noon."""
+    """Otherwise anyone who saw Ann vote at noon would find her choice in the batch of noon."""
     poll = make_poll(recountable=True, changeable=True)
     for number in range(39):
         vote(poll, f"voter-{number}", poll.options[:1])
@@ -170,7 +170,7 @@ def test_checkpoint_needs_a_fresh_look_at_the_votes(conn, make_poll, vote):
 
 
 def test_votes_do_not_wait_while_a_checkpoint_is_computed(connections_to_test_database, make_poll, vote, sql):
-    """As long as its transaction is open, nobody knows whether it has been computed."""
+    """As long as its transaction is open, no one knows whether it has been computed."""
     poll = make_poll()
     vote(poll, "ann", poll.options[:1])
     taking = connections_to_test_database()

@@ -1,4 +1,4 @@
-"""Keys: SECRET_KEY changes in the middle of a poll and nobody votes twice; another VOTER_KEY is refused."""
+"""Keys: SECRET_KEY changes in the middle of a poll and no one votes twice; another VOTER_KEY is refused."""
 
 import logging
 import threading

@@ -1,4 +1,4 @@
-"""Secret ballots: while one is open, nobody can tell a choice by comparing what the pages show."""
+"""Secret ballots: while one is open, no one can tell a choice by comparing what the pages show."""
 
 import re
 

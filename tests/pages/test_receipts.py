@@ -266,7 +266,7 @@ def test_new_link_of_the_same_person_takes_the_place_at_once(conn, poll, sql):
 
 @pytest.mark.parametrize(("audience", "named"), [("link", False), ("account", True), ("account", False)])
 def test_vote_from_before_there_were_receipts(make_poll, django_user_model, sql, owner_sql, audience, named):
-    """Its voter may go on in a poll by link and in a named poll; in an anonymous one it is nobody's to change."""
+    """Its voter may go on in a poll by link and in a named poll; in an anonymous one no one may change it."""
     poll = make_poll(audience=audience, named=named, changeable=True)
     browser = Client() if audience == "link" else signed_in(django_user_model.objects.create_user("ann"))
     vote(browser, poll)

@@ -178,7 +178,7 @@ def test_data_layer_keeps_hidden_results_hidden(conn, own_poll, users, sql):
 
 
 def test_draw_in_a_poll_of_others_needs_its_results(staff_with, users, closed_poll, sql):
-    """That nobody chose an option is a result too, and the form and its refusals tell it."""
+    """That no one chose an option is a result too, and the form and its refusals tell it."""
     poll = closed_poll(owner=users["owner"], results="owner")
     fields = {"option": poll.options[0], "number": 1}
     path = f"/polls/{poll.slug}/draw/"

@@ -143,7 +143,7 @@ LOOPS = (ast.For, ast.While, ast.ListComp, ast.SetComp, ast.DictComp)
 
 
 def test_no_loop_is_in_the_body_of_a_with_that_takes_the_lock():
-    """Since Python 3.13 an exception that strikes a loop as it begins again may pass the `with` around it."""
+    """Since Python 3.13 an exception raised as a loop begins again may pass the `with` around it."""
     blocks = 0
     for module in Path(POOL_FOLDER).glob("*.py"):
         for node in ast.walk(ast.parse(module.read_text())):
