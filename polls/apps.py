@@ -15,6 +15,7 @@ from polls.checkpoints import CheckpointTaker
 from polls.database import connect, database
 from polls.monitoring.publisher import Publisher, describe
 from polls.pool import ConnectionPool
+from polls.queries import PreparingConnection
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -73,7 +74,9 @@ class PollsConfig(AppConfig):
 
     def _connect(self) -> "Connection":
         self._publisher.start()  # here, because only a checkout that connects comes this way
-        return connect("pool")
+        if database().settings_dict.get("DISABLE_SERVER_SIDE_CURSORS"):
+            return connect("pool")  # a pooler stands between: the next statement may go to another session
+        return connect("pool", connection_factory=PreparingConnection)
 
     def _close_pool(self) -> None:
         if taker := self.__dict__.get("checkpoint_taker"):

@@ -128,6 +128,7 @@ from polls.queries.polls import (
     get_poll,
     list_polls,
 )
+from polls.queries.prepared import PreparingConnection
 from polls.queries.receipts import change_sealed_vote, find_sealed_vote, withdraw_sealed_vote
 from polls.queries.results import OptionResult, Results, get_results
 from polls.queries.sample_data import copy_votes, create_sample_poll
@@ -194,6 +195,7 @@ __all__ = [
     "PollNotFound",
     "PollNotOpen",
     "PollRow",
+    "PreparingConnection",
     "Record",
     "RecordEntry",
     "RecountNeedsResults",

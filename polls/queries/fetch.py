@@ -5,12 +5,13 @@ from typing import Any
 from psycopg2.extensions import connection as Connection
 
 from polls.queries.errors import PollNotFound
+from polls.queries.prepared import execute
 
 
 def fetch_all(conn: Connection, statement: str, **parameters: Any) -> list[tuple[Any, ...]]:
     """Return all rows."""
     with conn.cursor() as cursor:
-        cursor.execute(statement, parameters)
+        execute(cursor, statement, parameters)
         return cursor.fetchall()
 
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from psycopg2.extensions import connection as Connection
 
 from polls.queries.fetch import fetch_all
+from polls.queries.prepared import Prepared
 
 
 class RecordEntry(NamedTuple):
@@ -145,7 +146,7 @@ ENTRIES = f"""WITH published AS MATERIALIZED (
 LINE = f"""jsonb_build_array(to_char(at AT TIME ZONE 'UTC', {SECONDS}), role, action, details)::text || E'\\n'"""
 
 
-GET_RECORD = f"""
+GET_RECORD = Prepared(f"""
 {ENTRIES}
 SELECT encode(sha256(convert_to(coalesce(string_agg({LINE}, '' ORDER BY id), ''), 'UTF8')), 'hex') AS hash,
        count(*) FILTER (WHERE reopened) AS reopened,
@@ -157,7 +158,7 @@ SELECT encode(sha256(convert_to(coalesce(string_agg({LINE}, '' ORDER BY id), '')
  CROSS JOIN LATERAL (
     SELECT CASE action WHEN 'invites added' THEN (details -> 'count' ->> 1)::bigint END AS invited
  ) AS batch
-"""
+""")
 
 
 def get_record(conn: Connection, poll_id: int) -> Record:

@@ -8,6 +8,7 @@ from psycopg2.extensions import connection as Connection
 
 from polls.choices import Audience, State, Visibility
 from polls.queries.fetch import fetch_all, fetch_one
+from polls.queries.prepared import Prepared
 from polls.queries.secrecy import FEW_VOTERS
 from polls.queries.votes import OWN_VOTE_COLUMNS, OWN_VOTE_JOINS, OwnVote, own_vote_parameters
 
@@ -200,7 +201,7 @@ class Ballot(NamedTuple):
         return self.own.choices
 
 
-LIST_POLLS = f"""
+LIST_POLLS = Prepared(f"""
 SELECT {POLL_COLUMNS},
        polls_state(opens_at, closes_at, archived_at) AS state
   FROM polls_poll AS poll
@@ -218,7 +219,7 @@ SELECT {POLL_COLUMNS},
    AND strpos(lower(title), lower(%(search)s)) > 0
  ORDER BY voters DESC NULLS LAST, opens_at DESC, id DESC
  LIMIT %(limit)s OFFSET %(offset)s
-"""
+""")
 
 
 def list_polls(
@@ -232,7 +233,7 @@ def list_polls(
     return [PollRow(*row) for row in rows]
 
 
-GET_POLL = f"""
+GET_POLL = Prepared(f"""
 SELECT {POLL_COLUMNS},
        polls_state(opens_at, closes_at, archived_at) AS state,
        {OPTION_COLUMNS},
@@ -241,7 +242,7 @@ SELECT {POLL_COLUMNS},
   FROM polls_poll AS poll
   {OWN_VOTE_JOINS}
  WHERE slug = %(slug)s
-"""
+""")
 
 
 def get_poll(
@@ -268,9 +269,9 @@ def get_poll(
     )
 
 
-FIND_SLUG = f"""
+FIND_SLUG = Prepared(f"""
 SELECT slug FROM polls_poll WHERE right(slug, {CODE_LENGTH}) = %(code)s AND opens_at IS NOT NULL ORDER BY id LIMIT 1
-"""
+""")
 
 
 def find_slug(conn: Connection, code: str) -> str | None:

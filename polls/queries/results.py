@@ -8,6 +8,7 @@ from psycopg2.extensions import connection as Connection
 from polls.queries.checkpoints import LATEST_CHECKPOINT, LATEST_COLUMNS, CheckpointRow, make_checkpoint
 from polls.queries.fetch import fetch_one
 from polls.queries.polls import POLL_COLUMNS, VERIFICATION_COLUMNS, PollRow, Verification, make_verification
+from polls.queries.prepared import Prepared
 from polls.queries.secrecy import COUNTS_WITHHELD, IN_STEPS, get_step
 from polls.queries.votes import OWN_VOTE_COLUMNS, OWN_VOTE_JOINS, OwnVote, own_vote_parameters
 
@@ -47,7 +48,7 @@ class Results(NamedTuple):
         return self.own.choices
 
 
-GET_RESULTS = f"""
+GET_RESULTS = Prepared(f"""
 SELECT {POLL_COLUMNS},
        state, visible,
        visible AND in_steps AS in_steps,
@@ -92,7 +93,7 @@ SELECT {POLL_COLUMNS},
      WHERE option.poll_id = poll.id
  ) AS counts
  WHERE slug = %(slug)s
-"""
+""")
 
 
 def get_results(

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from psycopg2.extensions import connection as Connection
 
 from polls.queries.fetch import fetch_all, fetch_one
+from polls.queries.prepared import Prepared
 
 # Of an open poll for invited people that hides who chose what, its owner and staff see who has voted or the counts, and
 # never both. Of polls_poll AS poll, with its state beside it.
@@ -54,7 +55,7 @@ class StepRow(NamedTuple):
     is_due: bool
 
 
-GET_STEP = f"""
+GET_STEP = Prepared(f"""
 SELECT coalesce(step.voters, 0) AS voters,
        coalesce(step.votes, '{{}}') AS votes,
        {STEP_DUE} AS is_due
@@ -62,7 +63,7 @@ SELECT coalesce(step.voters, 0) AS voters,
   LEFT JOIN LATERAL (
     SELECT voters, votes FROM polls_step WHERE poll_id = %(poll_id)s ORDER BY voters DESC LIMIT 1
  ) AS step ON true
-"""
+""")
 
 
 def get_step(conn: Connection, poll_id: int) -> StepRow:

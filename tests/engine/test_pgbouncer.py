@@ -68,9 +68,11 @@ def bouncer(transactional_db, tmp_path_factory):
         bouncer.stop()
 
 
-def test_forty_people_vote_through_two_connections(bouncer, make_poll, sql):
+@pytest.mark.parametrize("query", ["?disable_server_side_cursors=true", ""], ids=["told", "not told"])
+def test_forty_people_vote_through_two_connections(bouncer, make_poll, sql, query):
+    """Where the site is not told of PgBouncer, it prepares statements in vain, and nothing fails."""
     poll = make_poll()
-    url = f"postgres://{bouncer.user}@127.0.0.1:{bouncer.port}/behind?disable_server_side_cursors=true"
+    url = f"postgres://{bouncer.user}@127.0.0.1:{bouncer.port}/behind{query}"
     answers = []
 
     def vote(address):

@@ -16,6 +16,7 @@ from django.db import connection, transaction
 from psycopg2.extensions import connection as Connection
 
 from polls.database import connect
+from polls.queries import PreparingConnection
 
 
 class MadePoll(NamedTuple):
@@ -63,11 +64,11 @@ def pool():
 
 @pytest.fixture
 def connections_to_test_database(transactional_db: None) -> Iterator[Callable[[], Connection]]:
-    """Open connections in autocommit, and close them before Django truncates the tables."""
+    """Open connections as the site's pool does, in autocommit; they are closed before Django truncates the tables."""
     made: list[Connection] = []
 
     def make(**options: Any) -> Connection:
-        conn = connect("test", **options)
+        conn = connect("test", **{"connection_factory": PreparingConnection, **options})
         conn.autocommit = True
         made.append(conn)
         return conn
