@@ -30,7 +30,9 @@ VERIFICATION_COLUMNS = """content_hash,
        (SELECT commitment FROM polls_secret AS secret WHERE secret.poll_id = poll.id) AS commitment,
        (SELECT jsonb_agg(jsonb_build_array(before, after, reason) ORDER BY correction.id)
           FROM polls_correction AS correction WHERE correction.poll_id = poll.id) AS corrections,
-       (SELECT coalesce(max(number), 0) FROM polls_draw AS draw WHERE draw.poll_id = poll.id) AS draw_count"""
+       (SELECT coalesce(max(number), 0) FROM polls_draw AS draw WHERE draw.poll_id = poll.id) AS draw_count,
+       (SELECT concat_ws(' ', count(*), max(event.at)) FROM polls_event AS event
+         WHERE event.poll_id = poll.id AND NOT (event.action::text LIKE 'invite %%')) AS record_version"""
 
 
 class StateProperties:
@@ -179,12 +181,14 @@ class CorrectionRow(NamedTuple):
 
 class Verification(NamedTuple):
     """What a poll can be checked by: the hash of what voters are asked, the commitment to the secret of its draws, the
-    corrections since the first vote, and how many draws there are, which is the number of the latest."""
+    corrections since the first vote, and how many draws there are, which is the number of the latest. While
+    `record_version` is the same, get_record returns the same."""
 
     content_hash: str
     commitment: str
     corrections: list[CorrectionRow]
     draw_count: int
+    record_version: str
 
 
 class Ballot(NamedTuple):
@@ -201,9 +205,16 @@ class Ballot(NamedTuple):
         return self.own.choices
 
 
+class ListedPoll(NamedTuple):
+    """An open poll as a list shows it."""
+
+    slug: str
+    title: str
+    closes_at: datetime | None
+
+
 LIST_POLLS = Prepared(f"""
-SELECT {POLL_COLUMNS},
-       polls_state(opens_at, closes_at, archived_at) AS state
+SELECT slug, title, closes_at
   FROM polls_poll AS poll
   LEFT JOIN LATERAL (
     -- The order must not give away a turnout that is not public.
@@ -224,13 +235,13 @@ SELECT {POLL_COLUMNS},
 
 def list_polls(
     conn: Connection, *, search: str = "", by_votes: bool = False, limit: int = 20, offset: int = 0
-) -> list[PollRow]:
+) -> list[ListedPoll]:
     """Return open, listed polls whose title contains `search` in any case: newest first, or most votes first.
 
     Polls whose results are not public come last, as if they had no votes.
     """
     rows = fetch_all(conn, LIST_POLLS, search=search, by_votes=by_votes, limit=limit, offset=offset)
-    return [PollRow(*row) for row in rows]
+    return [ListedPoll(*row) for row in rows]
 
 
 GET_POLL = Prepared(f"""
@@ -263,9 +274,9 @@ def get_poll(
         slug=slug,
         **own_vote_parameters(voter_keys, seals, invitation),
     )
-    *poll, option_ids, option_texts = row[:-8]
+    *poll, option_ids, option_texts = row[:-9]
     return Ballot(
-        PollRow(*poll), make_options(option_ids, option_texts), OwnVote(*row[-8:-4]), make_verification(*row[-4:])
+        PollRow(*poll), make_options(option_ids, option_texts), OwnVote(*row[-9:-5]), make_verification(*row[-5:])
     )
 
 
@@ -286,7 +297,8 @@ def make_options(ids: Sequence[int], texts: Sequence[str]) -> list[OptionRow]:
 
 
 def make_verification(
-    content_hash: str, commitment: str, corrections: list[list[str]] | None, draw_count: int
+    content_hash: str, commitment: str, corrections: list[list[str]] | None, draw_count: int, record_version: str
 ) -> Verification:
     """Return the row for VERIFICATION_COLUMNS."""
-    return Verification(content_hash, commitment, [CorrectionRow(*row) for row in corrections or ()], draw_count)
+    corrected = [CorrectionRow(*row) for row in corrections or ()]
+    return Verification(content_hash, commitment, corrected, draw_count, record_version)

@@ -122,7 +122,7 @@ def get_results(
         sees_all=sees_all,
     )
     *row, number, taken_at, digest, closing, unchecked = found
-    *poll, visible, in_steps, voter_count, option_ids, option_texts, votes, voter_key = row[:-8]
+    *poll, visible, in_steps, voter_count, option_ids, option_texts, votes, voter_key = row[:-9]
     step = get_step(conn, poll[0]) if in_steps else None
     if step:
         voter_count, votes = step.voters, [step.votes.get(str(option_id), 0) for option_id in option_ids]
@@ -135,9 +135,9 @@ def get_results(
         visible,
         voter_count,
         options,
-        OwnVote(*row[-8:-4]),
+        OwnVote(*row[-9:-5]),
         voter_key,
-        make_verification(*row[-4:]),
+        make_verification(*row[-5:]),
         in_steps,
         step is not None and step.is_due,
         make_checkpoint(number, taken_at, digest, closing),

@@ -15,7 +15,8 @@ from polls.receipts import seal_of
 from polls.views import cookies
 from polls.views.invite_cookies import accept_invitation, offered_invitation
 from polls.views.poll_texts import choice_rule, chosen_texts, when_visible
-from polls.views.responses import render_poll, see_other, too_many_requests
+from polls.views.responses import render_shared_poll, see_other, too_many_requests
+from polls.views.shortcuts import record_of
 from polls.views.viewers import Viewer, viewer_of
 
 logger = logging.getLogger("polls")
@@ -116,7 +117,6 @@ def _ballot_page(
     try:
         with pool().connection(autocommit=True) as conn:
             ballot = queries.get_poll(conn, slug, **viewer.claims)
-            record = queries.get_record(conn, ballot.poll.id)
     except queries.PollNotFound:
         raise Http404 from None
     poll = ballot.poll
@@ -127,9 +127,6 @@ def _ballot_page(
     entitled = poll.is_for_link or (own.invited if poll.is_for_invited else keys is not None) or bool(viewer.receipt)
     votable = poll.is_open and entitled and (not own.voted or (poll.changeable and own.choices is not None))
     new_browser = voters.new_browser_id() if votable and viewer.browser_id is None else None
-    if new_browser:
-        viewer = viewer.with_browser(slug, new_browser)
-        keys = viewer.browser if poll.is_for_link else keys
     if form is not None and isinstance(refusal, HAS_VOTED):
         if not votable:  # the page says that they have voted
             return see_other("polls:poll", slug)
@@ -137,24 +134,25 @@ def _ballot_page(
     if form is not None and refusal is not None:
         form.add_error("choices", _what_to_correct(refusal, poll, len(form.cleaned_data["choices"])))
     options = ballot.options
+    if poll.shuffled and new_browser and poll.is_for_link:
+        keys = viewer.with_browser(slug, new_browser).browser
     if poll.shuffled and keys:
         options = voters.shuffled_for(keys.hidden, [(option.id, option) for option in options])
     context: dict[str, object] = {
         "options": options,
         "choice_rule": choice_rule(poll),
         "when_visible": when_visible(poll),
-        "own": own,
+        "own": own._replace(receipt_id=None),
         "chosen": chosen_texts(ballot.options, own.choices),
-        "receipt": viewer.receipt_of(poll, own),
         "uses_receipt": viewer.receipt is not None,
         "form": form,
         "sent": request.POST.getlist("choices") or [str(choice) for choice in own.choices or ()],
         "was_invited": viewer.invitation is not None,
         "votable": votable,
         "verification": ballot.verification,
-        "record": record,
+        "record": record_of(poll, ballot.verification),
     }
-    response = render_poll(request, "polls/poll.html", poll, context)
+    response = render_shared_poll(request, "polls/poll.html", poll, context, {"receipt": viewer.receipt_of(poll, own)})
     if new_browser:
         cookies.write(response, voters.COOKIE, new_browser, voters.COOKIE_SALT)
     return response

@@ -1,7 +1,8 @@
 """The live part of a results page, which refreshes by itself and is the same for every viewer of the results."""
 
 from datetime import datetime
-from typing import NamedTuple, cast
+from functools import cached_property
+from typing import NamedTuple
 
 from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
@@ -17,9 +18,9 @@ from polls.database import pool
 from polls.percentages import percentages
 from polls.views.poll_texts import when_visible
 from polls.views.responses import zone_of
+from polls.views.shared_pages import rendered
 
 KEPT_SECONDS = 60
-MOST_OPTIONS_KEPT = 100
 
 
 class Row(NamedTuple):
@@ -54,10 +55,14 @@ class LiveResults:
         # A viewer who will never see the results has nothing to wait for.
         poll = results.poll
         self.goes_on = poll.is_open and (results.visible or not poll.shows_results_to_owner_only)
-        shown = repr((get_language(), charts, longest, self.results))
+        self.now = timezone.now().replace(second=0, microsecond=0)  # as precise as the page says it
+
+    @cached_property
+    def etag(self) -> str:
+        """What is the same for as long as the part shows the same counts, in every process."""
+        shown = repr((get_language(), self.charts, self.longest, self.results))
         # Keyed, so that owner_id and the like cannot be guessed from it.
-        self.digest = salted_hmac("polls.live", shown, algorithm="sha256").hexdigest()[:32]
-        self.etag = f'"{self.digest}"'
+        return f'"{salted_hmac("polls.live", shown, algorithm="sha256").hexdigest()[:32]}"'
 
     def response(self, request: HttpRequest) -> HttpResponse:
         """Answer with the part alone, or with 304 where the browser has it already."""
@@ -67,11 +72,9 @@ class LiveResults:
         response["ETag"] = self.etag
         return response
 
-    def html(self) -> str:
-        """Return the part, rendered at most a minute ago."""
-        if len(self.results.options) > MOST_OPTIONS_KEPT:
-            return self._render()
-        return cast("str", cache.get_or_set(f"live/{self.digest}", self._render, KEPT_SECONDS))
+    def html(self) -> bytes:
+        """Return the part, rendered in this minute."""
+        return rendered((self.charts, self.longest, self.now, self.results), self._render)
 
     def _render(self) -> str:
         context = self._context()
@@ -90,7 +93,7 @@ class LiveResults:
             "visible": visible,
             "in_steps": self.results.in_steps,
             "when_visible": when_visible(poll),
-            "now": timezone.now(),
+            "now": self.now,
             "voter_count": voter_count,
             "rows": [
                 Row(option, share, LETTERS[place : place + 1])

@@ -1,6 +1,6 @@
 """Responses that several views give: a page of a poll, 303, 429, and a file sent in parts."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from itertools import chain
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -12,28 +12,48 @@ from django.utils import timezone
 
 from polls import queries
 from polls.slugs import code_of
-from polls.views.viewers import may_manage
+from polls.views.shared_pages import render_shared
+from polls.views.viewers import has_session, may_manage
 
 
 def render_poll(
     request: HttpRequest, template: str, poll: queries.PollRow, context: dict[str, object], status: int = 200
 ) -> HttpResponse:
     """Render a page of a poll, with times in the poll's zone."""
-    context = {
+    with timezone.override(zone_of(poll)):
+        return render(request, template, {**_about(request, poll), **context}, status=status)
+
+
+def render_shared_poll(
+    request: HttpRequest,
+    template: str,
+    poll: queries.PollRow,
+    context: dict[str, object],
+    own: Mapping[str, object] | None = None,
+) -> HttpResponse:
+    """Render a page of a poll that visitors share, like render_poll and render_shared."""
+    with timezone.override(zone_of(poll)):
+        return render_shared(request, template, {**_about(request, poll), **context}, own)
+
+
+def _about(request: HttpRequest, poll: queries.PollRow) -> dict[str, object]:
+    return {
         "poll": poll,
         # A callable: a page that does not use it sends no query of the ORM for the user.
-        "may_manage": partial(may_manage, request, poll),
-        "origin": request.build_absolute_uri("/")[:-1],
+        "may_manage": has_session(request) and partial(may_manage, request, poll),
+        "origin": origin_of(request),
         "short_url": short_url(request, poll.slug),
-        **context,
     }
-    with timezone.override(zone_of(poll)):
-        return render(request, template, context, status=status)
+
+
+def origin_of(request: HttpRequest) -> str:
+    """Return the scheme and host that the visitor sees, as in https://example.org."""
+    return f"{request.scheme}://{request.get_host()}"
 
 
 def short_url(request: HttpRequest, slug: str) -> str:
     """Return the short address of a poll, with scheme and host."""
-    return request.build_absolute_uri(reverse("polls:short_link", args=[code_of(slug)]))
+    return origin_of(request) + reverse("polls:short_link", args=[code_of(slug)])
 
 
 def zone_of(poll: queries.PollRow | queries.OwnedPoll) -> ZoneInfo | None:

@@ -2,7 +2,6 @@
 
 from csp.decorators import csp_replace
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.utils import timezone
 from django.utils.safestring import mark_safe
 from django.views.decorators.cache import never_cache
 from django.views.decorators.clickjacking import xframe_options_exempt
@@ -10,12 +9,11 @@ from django.views.decorators.http import require_safe
 
 from polls import queries
 from polls.csv_export import csv_parts
-from polls.database import pool
 from polls.receipts import Receipt
 from polls.views.live import LiveResults
 from polls.views.poll_texts import chosen_texts, when_visible
-from polls.views.responses import render_poll
-from polls.views.shortcuts import results_or_404
+from polls.views.responses import render_shared_poll
+from polls.views.shortcuts import record_of, results_or_404
 from polls.views.viewers import Viewer, sees_all_results, viewer_of
 
 
@@ -26,9 +24,8 @@ def results(request: HttpRequest, slug: str) -> HttpResponse:
     viewer = viewer_of(request, slug)
     outcome = _results(request, slug, viewer)
     receipt = viewer.receipt_of(outcome.poll, outcome.own)
-    record = None if "live" in request.GET else _record_of(outcome.poll)
     live = LiveResults(outcome, charts=True)
-    return _page(request, "polls/results.html", outcome, live, receipt, record)
+    return _page(request, "polls/results.html", outcome, live, receipt)
 
 
 @never_cache
@@ -55,23 +52,23 @@ def _page(
     outcome: queries.Results,
     live: LiveResults,
     receipt: Receipt | None = None,
-    record: queries.Record | None = None,
 ) -> HttpResponse:
     if "live" in request.GET:  # live.js asks for the live part
         return live.response(request)
-    context = {
-        "live": live,
-        "live_html": mark_safe(live.html()),  # a template's output
+    context: dict[str, object] = {
+        "goes_on": live.goes_on,
+        "option_count": len(outcome.options),
         "visible": outcome.visible,
-        "own": outcome.own,
+        "own": outcome.own._replace(receipt_id=None),
         "chosen": chosen_texts(outcome.options, outcome.choices),
-        "receipt": receipt,
-        "record": record,
+        "record": record_of(outcome.poll, outcome.verification),
         "verification": outcome.verification,
         "checkpoint": outcome.checkpoint,
-        "now": timezone.now(),
+        "now": live.now,
     }
-    return render_poll(request, template, outcome.poll, context)
+    # Not of the visitor: but each vote makes another live part, and the page around it stays.
+    own = {"live_html": mark_safe(live.html().decode()), "receipt": receipt}
+    return render_shared_poll(request, template, outcome.poll, context, own)
 
 
 @never_cache
@@ -87,7 +84,7 @@ def results_json(request: HttpRequest, slug: str) -> HttpResponse:
         "state": outcome.poll.state,
         "voters": outcome.voter_count,
         "options": [option._asdict() for option in outcome.options],
-        "record": _record_of(outcome.poll).hash,
+        "record": record_of(outcome.poll, outcome.verification).hash,
         "checkpoint": outcome.checkpoint.hash if outcome.checkpoint else None,
     }
     return JsonResponse({**counts, "in_steps": True} if outcome.in_steps else counts)
@@ -112,8 +109,3 @@ def results_csv(request: HttpRequest, slug: str) -> HttpResponse:
 def _results(request: HttpRequest, slug: str, viewer: Viewer | None = None) -> queries.Results:
     viewer = viewer or viewer_of(request, slug)
     return results_or_404(slug, **viewer.claims, viewer_id=viewer.user_id, sees_all=sees_all_results(request))
-
-
-def _record_of(poll: queries.PollRow) -> queries.Record:
-    with pool().connection(autocommit=True) as conn:
-        return queries.get_record(conn, poll.id)

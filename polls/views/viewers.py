@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from django.conf import settings
 from django.http import HttpRequest
 
 from polls import queries, voters
@@ -68,9 +69,15 @@ class Viewer(NamedTuple):
         return Receipt(own.receipt_id, make_code(self.browser_id, poll.slug, person))
 
 
+def has_session(request: HttpRequest) -> bool:
+    """Whether the viewer may be signed in: without a session cookie, no query of the ORM is needed to know."""
+    return settings.SESSION_COOKIE_NAME in request.COOKIES
+
+
 def viewer_of(request: HttpRequest, slug: str) -> Viewer:
     """Return who is looking. Without a session cookie this sends no query of the ORM."""
-    viewer = _viewer(slug, request.user.pk, browser_id(request), invited(request, slug))
+    user_id = request.user.pk if has_session(request) else None
+    viewer = _viewer(slug, user_id, browser_id(request), invited(request, slug))
     receipt, sealed_key = kept_receipt(request, slug) or (None, None)
     return viewer._replace(receipt=receipt, sealed_key=sealed_key)
 
@@ -98,12 +105,12 @@ def actor_of(user: "User") -> queries.Actor:
 
 def may_manage(request: HttpRequest, poll: queries.PollRow) -> bool:
     """Whether the viewer may manage this poll, as its owner and staff with the permission may."""
-    return is_owner(request.user, poll.owner_id) or holds(request.user, MANAGE_POLL)
+    return has_session(request) and (is_owner(request.user, poll.owner_id) or holds(request.user, MANAGE_POLL))
 
 
 def sees_all_results(request: HttpRequest) -> bool:
     """Whether the viewer sees the results of every poll, also those that are hidden."""
-    return holds(request.user, VIEW_RESULTS)
+    return has_session(request) and holds(request.user, VIEW_RESULTS)
 
 
 def may_see_choices(request: HttpRequest, poll: queries.PollRow) -> bool:

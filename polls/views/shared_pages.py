@@ -1,0 +1,80 @@
+"""Pages that visitors without a session share: rendered once for all of them who are shown the same.
+
+A page is kept under everything that its template is given. So what shows anything else is another page, and none is out
+of date. What belongs to one visitor alone is put in afterwards.
+"""
+
+import pickle
+import secrets
+from collections.abc import Callable, Mapping
+from threading import Lock
+from typing import Any, Final, NamedTuple
+
+from cachetools import LRUCache
+from django.http import HttpRequest, HttpResponse
+from django.middleware.csrf import get_token
+from django.shortcuts import render
+from django.template.loader import render_to_string
+from django.utils.html import conditional_escape
+from django.utils.safestring import mark_safe
+from django.utils.translation import get_language
+
+from polls.views.viewers import has_session
+
+KEPT_BYTES: Final = 32 * 2**20  # in each process
+
+# Stands where something is put in afterwards. Nobody can write it into a poll, because nobody is ever sent it.
+MARK: Final = secrets.token_hex(16)
+TOKEN: Final = "csrf_token"
+
+
+class _Kept(NamedTuple):
+    html: bytes
+    size: int  # with its key
+
+
+_kept: LRUCache[bytes, _Kept] = LRUCache(KEPT_BYTES, getsizeof=lambda kept: kept.size)
+_lock = Lock()
+
+
+def rendered(shown: object, render: Callable[[], str]) -> bytes:
+    """Return what `render` returns, called once for each language and each value of `shown`.
+
+    It must depend on nothing else. `shown` is made of tuples, lists, dictionaries, strings, numbers and times.
+    """
+    key = pickle.dumps((get_language(), shown), pickle.HIGHEST_PROTOCOL)
+    with _lock:
+        kept = _kept.get(key)
+    if kept is None:
+        html = render().encode()
+        kept = _Kept(html, len(html) + len(key))
+        if kept.size <= KEPT_BYTES:
+            with _lock:
+                _kept[key] = kept
+    return kept.html
+
+
+def render_shared(
+    request: HttpRequest, template: str, context: dict[str, Any], own: Mapping[str, object] | None = None
+) -> HttpResponse:
+    """Render a page from its `context`, and from `own`: values that are text, and the visitor's own or None.
+
+    The template of a shared page is given these, the address of the page and no request.
+    """
+    own = own or {}
+    if has_session(request) or request.method not in ("GET", "HEAD"):
+        return render(request, template, {**context, **own})
+    context = {**context, **page_address(request)}
+    marks = {name: mark_safe(MARK + name) for name, value in own.items() if value is not None}
+    given = {**context, **marks, TOKEN: MARK + TOKEN}
+    html = rendered((template, context, list(marks)), lambda: render_to_string(template, given))
+    for name, mark in marks.items():
+        html = html.replace(mark.encode(), conditional_escape(str(own[name])).encode())
+    if given[TOKEN].encode() in html:
+        html = html.replace(given[TOKEN].encode(), get_token(request).encode())
+    return HttpResponse(html)
+
+
+def page_address(request: HttpRequest) -> dict[str, str]:
+    """Give templates the address of the page, for links that lead back to it. What answers a form has none."""
+    return {"page_address": request.get_full_path()} if request.method in ("GET", "HEAD") else {}
