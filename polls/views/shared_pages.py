@@ -75,6 +75,12 @@ def render_shared(
     return HttpResponse(html)
 
 
+def forget() -> None:
+    """Forget all that was rendered."""
+    with _lock:
+        _kept.clear()
+
+
 def page_address(request: HttpRequest) -> dict[str, str]:
     """Give templates the address of the page, for links that lead back to it. What answers a form has none."""
     return {"page_address": request.get_full_path()} if request.method in ("GET", "HEAD") else {}

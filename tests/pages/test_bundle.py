@@ -278,5 +278,5 @@ def test_results_cost_one_statement_once_the_last_checkpoint_is_there(client, vo
     before = pool.get_stats()["requests_num"]
     with CaptureQueriesContext(connection) as asked:
         client.get(f"/polls/{poll.slug}/results.json")
-    assert pool.get_stats()["requests_num"] == before + 2  # and one for the public record
+    assert pool.get_stats()["requests_num"] == before + 1
     assert list(asked) == []
