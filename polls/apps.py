@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from django.apps import AppConfig
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.db import connections
 
 from polls import checks, privileges
 from polls.checkpoints import CheckpointTaker
@@ -30,7 +31,7 @@ class PollsConfig(AppConfig):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self._lock = Lock()
-        self._address: tuple[str, ...] | None = None
+        self._database: str | None = None
 
     def ready(self) -> None:
         checks.register_checks()
@@ -44,11 +45,11 @@ class PollsConfig(AppConfig):
         are then retired instead of lent.
         """
         pool = self._pool
-        address = database().address()
-        if address != self._address:
+        name = connections.settings["default"]["NAME"]
+        if name != self._database:
             with self._lock:
-                moved = self._address is not None and address != self._address
-                self._address = address
+                moved = self._database is not None and name != self._database
+                self._database = name
             if moved:
                 pool.drain()
         return pool

@@ -1,10 +1,15 @@
-"""Middleware: 503 while the database cannot be reached."""
+"""Middleware: 503 while the database cannot be reached, and the policy for the content of pages."""
 
 import logging
 from collections.abc import Callable
 
+from csp.constants import HEADER
+from csp.middleware import CSPMiddleware
+from csp.utils import build_policy
+from django.conf import settings
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 
 from polls import queries
@@ -36,4 +41,22 @@ class DatabaseUnavailable:
         logger.error("503 for %s /%s: %s", request.method, place, exception)
         response = render(request, "503.html", {"sent": request.method == "POST"}, status=503)
         response["Retry-After"] = str(RETRY_AFTER)
+        return response
+
+
+class ContentSecurityPolicy(CSPMiddleware):
+    """django-csp's middleware, but it makes the policy of most pages once, and offers no nonce: no page uses one."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        super().__init__(get_response)
+        self.policy = build_policy()
+
+    def process_request(self, request: HttpRequest) -> None:
+        """Leave out the nonce."""
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        """Send the policy; where a view changed it, or Django shows an error with DEBUG, as django-csp does."""
+        if settings.DEBUG or any(name.startswith("_csp") for name in vars(response)):
+            return super().process_response(request, response)
+        response.headers.setdefault(HEADER, self.policy)
         return response

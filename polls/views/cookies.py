@@ -16,7 +16,9 @@ SECONDS: Final = 400 * 24 * 3600  # the longest that browsers keep one
 
 def read(request: HttpRequest, name: str, salt: str) -> str | None:
     """Return the value of a cookie, None where there is none, or it is too old, or its signature is wrong."""
-    signed = request.COOKIES.get(name, "")
+    signed = request.COOKIES.get(name)
+    if signed is None:
+        return None
     value = _unsign(signed, _salt(name, salt))
     return value if value is not None else _unsign(signed, name + salt)  # as Django signed until 2026
 

@@ -32,8 +32,7 @@ def render_shared_poll(
     own: Mapping[str, object] | None = None,
 ) -> HttpResponse:
     """Render a page of a poll that visitors share, like render_poll and render_shared."""
-    with timezone.override(zone_of(poll)):
-        return render_shared(request, template, {**_about(request, poll), **context}, own)
+    return render_shared(request, template, {**_about(request, poll), **context}, own, zone_of(poll))
 
 
 def _about(request: HttpRequest, poll: queries.PollRow) -> dict[str, object]:
@@ -42,7 +41,6 @@ def _about(request: HttpRequest, poll: queries.PollRow) -> dict[str, object]:
         # A callable: a page that does not use it sends no query of the ORM for the user.
         "may_manage": has_session(request) and partial(may_manage, request, poll),
         "origin": origin_of(request),
-        "short_url": short_url(request, poll.slug),
     }
 
 

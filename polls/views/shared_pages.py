@@ -7,6 +7,7 @@ of date. What belongs to one visitor alone is put in afterwards.
 import pickle
 import secrets
 from collections.abc import Callable, Mapping
+from datetime import tzinfo
 from threading import Lock
 from typing import Any, Final, NamedTuple
 
@@ -15,6 +16,7 @@ from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import get_token
 from django.shortcuts import render
 from django.template.loader import render_to_string
+from django.utils import timezone
 from django.utils.html import conditional_escape
 from django.utils.safestring import mark_safe
 from django.utils.translation import get_language
@@ -55,19 +57,30 @@ def rendered(shown: object, render: Callable[[], str]) -> bytes:
 
 
 def render_shared(
-    request: HttpRequest, template: str, context: dict[str, Any], own: Mapping[str, object] | None = None
+    request: HttpRequest,
+    template: str,
+    context: dict[str, Any],
+    own: Mapping[str, object] | None = None,
+    zone: tzinfo | None = None,
 ) -> HttpResponse:
     """Render a page from its `context`, and from `own`: values that are text, and the visitor's own or None.
 
-    The template of a shared page is given these, the address of the page and no request.
+    The template of a shared page is given these, the address of the page and no request. `zone` is that of the times in
+    `context`, or None for the site's; it depends on the context too.
     """
     own = own or {}
     if has_session(request) or request.method not in ("GET", "HEAD"):
-        return render(request, template, {**context, **own})
+        with timezone.override(zone):
+            return render(request, template, {**context, **own})
     context = {**context, **page_address(request)}
     marks = {name: mark_safe(MARK + name) for name, value in own.items() if value is not None}
     given = {**context, **marks, TOKEN: MARK + TOKEN}
-    html = rendered((template, context, list(marks)), lambda: render_to_string(template, given))
+
+    def render_once() -> str:
+        with timezone.override(zone):
+            return render_to_string(template, given)
+
+    html = rendered((template, context, list(marks)), render_once)
     for name, mark in marks.items():
         html = html.replace(mark.encode(), conditional_escape(str(own[name])).encode())
     if given[TOKEN].encode() in html:
