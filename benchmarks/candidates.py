@@ -128,6 +128,7 @@ def make_ours(server: Server) -> Site:
     """Return this site with sample polls, among them the one to measure."""
     run_sql(server, "postgres", "CREATE DATABASE ours")
     environment = {
+        "DJANGO_SETTINGS_MODULE": "pollsite.settings",
         "DATABASE_URL": f"postgres://postgres@127.0.0.1:{server.port}/ours",
         "DATABASE_OWNER_URL": "",
         "SECRET_KEY": secrets.token_urlsafe(50),
@@ -141,13 +142,12 @@ def make_ours(server: Server) -> Site:
         "POOL_STATE_DIR": tempfile.mkdtemp(dir=server.folder),
     }
     run_manage("migrate", "--verbosity", "0", **environment)
-    run_manage("collectstatic", "--no-input", "--verbosity", "0", **environment)
     poll = seed(server, environment, POLLS, VOTES)
     return Site(OURS, BASE_DIR, Path(sys.executable), "pollsite/gunicorn.conf.py", environment, "/", poll)
 
 
 def seed(server: Server, environment: dict[str, str], polls: int, votes: int, seed: int = 1) -> Poll:
-    """Create sample polls with so many votes each in this site, and return the first. Another seed makes other polls."""
+    """Create sample polls with so many votes each in this site, and return the first."""
     numbers = ("--polls", str(polls), "--options", str(OPTIONS), "--votes", str(votes), "--seed", str(seed))
     first = json.loads(run_manage("seed_polls", *numbers, "--json", **environment))[0]
     slug = first["slug"]
@@ -172,6 +172,7 @@ def make_tutorial(server: Server, name: str, poll: Poll) -> Site:
     mode = MODES[name]
     run_sql(server, "postgres", f"CREATE DATABASE {mode}")
     environment = {
+        "DJANGO_SETTINGS_MODULE": "mysite.settings",
         "TUTORIAL_MODE": mode,
         "SECRET_KEY": secrets.token_urlsafe(50),
         "PGHOST": "127.0.0.1",

@@ -44,27 +44,13 @@ class Votes(NamedTuple):
 
 def compare(server: Server, site: Site, count: int, seconds: float) -> Iterator[str]:
     """Yield the lines of a table."""
-    assert server.process
-    postmaster, slug = server.process.pid, site.poll.address.strip("/").rpartition("/")[2]
-    environment = {**os.environ, **site.environment, "POOL_MAXCONN": str(THREADS)}
-    module = [sys.executable, "-m", "benchmarks.votes", slug]
-
-    def run(*arguments: str) -> str:
-        command = [*module, *arguments]
-        return subprocess.run(
-            command, cwd=BASE_DIR, env=environment, stdout=subprocess.PIPE, text=True, check=True
-        ).stdout
-
-    with tempfile.NamedTemporaryFile("w", suffix=".sql") as file:
-        file.write(run("--script"))
-        file.flush()
-
-        def through_the_data_layer() -> Votes:
-            return Votes(**json.loads(run("--seconds", str(seconds), "--postmaster", str(postmaster))))
-
-        results = rounds(
-            {DATA_LAYER: through_the_data_layer, PGBENCH: lambda: pgbench(server, file.name, seconds)}, count
-        )
+    results = rounds(
+        {
+            DATA_LAYER: lambda: through_the_data_layer(server, site, seconds),
+            PGBENCH: lambda: through_pgbench(server, site, seconds),
+        },
+        count,
+    )
     per_core = {name: [result.per_core for result in runs] for name, runs in results.items()}
     of_pgbench = ratio(per_core, DATA_LAYER, PGBENCH)
     yield f"| {THREADS} threads, {THREADS} connections, {seconds:g} s | votes/s | votes per second of a core | goal | |"
@@ -76,16 +62,27 @@ def compare(server: Server, site: Site, count: int, seconds: float) -> Iterator[
         yield f"| {name} | {per_second:,.0f} | {statistics.median(per_core[name]):,.0f} | {goal} | {met} |"
 
 
-def pgbench(server: Server, script: str, seconds: float) -> Votes:
-    """Run a script of votes with pgbench. Raises RuntimeError where votes were refused."""
+def through_the_data_layer(server: Server, site: Site, seconds: float) -> Votes:
+    """Vote in a process of its own, with the site's settings."""
     assert server.process
-    before, own, database = count_votes(server), ended(), cpu_seconds(server.process.pid)
-    command = [
-        *(str(binaries() / "pgbench"), "-h", "127.0.0.1", "-p", str(server.port), "-U", "postgres", "-n"),
-        *("-M", "prepared", "-c", str(THREADS), "-j", "2", "-T", str(max(1, round(seconds))), "-f", script, "ours"),
-    ]
-    output = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
-    cpu = ended() - own + cpu_seconds(server.process.pid) - database
+    output = _run_votes(site, "--seconds", str(seconds), "--postmaster", str(server.process.pid))
+    return Votes(**json.loads(output))
+
+
+def through_pgbench(server: Server, site: Site, seconds: float) -> Votes:
+    """Vote with pgbench, for a whole number of seconds. Raises RuntimeError where votes were refused."""
+    assert server.process
+    with tempfile.NamedTemporaryFile("w", suffix=".sql") as script:
+        script.write(_run_votes(site, "--script"))
+        script.flush()
+        command = [
+            *(str(binaries() / "pgbench"), "-h", "127.0.0.1", "-p", str(server.port), "-U", "postgres", "-n"),
+            *("-M", "prepared", "-c", str(THREADS), "-j", "2", "-T", str(max(1, round(seconds)))),
+            *("-f", script.name, "ours"),
+        ]
+        before, own, database = count_votes(server), ended(), cpu_seconds(server.process.pid)
+        output = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+        cpu = ended() - own + cpu_seconds(server.process.pid) - database
     votes, per_second = (
         float(re.search(pattern, output)[1])  # type: ignore[index]
         for pattern in (r"transactions actually processed: (\d+)", r"tps = ([\d.]+)")
@@ -95,6 +92,13 @@ def pgbench(server: Server, script: str, seconds: float) -> Votes:
     return Votes(votes, votes / per_second, cpu)
 
 
+def _run_votes(site: Site, *arguments: str) -> str:
+    slug = site.poll.address.strip("/").rpartition("/")[2]
+    command = [sys.executable, "-m", "benchmarks.votes", slug, *arguments]
+    environment = {**os.environ, **site.environment, "POOL_MAXCONN": str(THREADS)}
+    return subprocess.run(command, cwd=BASE_DIR, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout
+
+
 def ended() -> float:
     """Return the CPU seconds of the child processes that have ended."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -102,6 +106,7 @@ def ended() -> float:
 
 
 def count_votes(server: Server) -> int:
+    """Return how many votes all polls of this site have."""
     conn = psycopg2.connect(server.dsn(tcp=True), dbname="ours")
     try:
         with conn.cursor() as cursor:

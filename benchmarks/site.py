@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from benchmarks import data_layer
 from benchmarks.candidates import MODES, OURS, SERVERS, Poll, Site, make_ours, make_tutorial, seed, serving
 from benchmarks.report import describe
-from benchmarks.requests import ROWS, Row, Turn, take_turn
+from benchmarks.requests import CLIENTS, ROWS, Row, Turn, take_turn
 from benchmarks.rounds import ratio, rounds
 from tests.support.servers import Server
 
@@ -80,16 +80,17 @@ def report(server: Server, options: argparse.Namespace, wanted: set[str]) -> Ite
     postmaster = server.process.pid
     yield describe(server, " ".join(["scripts/bench site", *sys.argv[1:]]))
     yield (
-        f"{options.server}, 2 processes of 8 threads each, 16 clients that keep their connections; "
-        f"medians of {options.rounds} rounds of {options.requests} requests. CPU of a request, requests per second, p99:"
+        f"{options.server}, 2 processes of 8 threads each; {CLIENTS} clients that keep their connections; medians of "
+        f"{options.rounds} rounds of {options.requests} requests. CPU time of a request, requests per second, p99:"
     )
-    yield ""
     with contextlib.ExitStack() as stack:  # which ends the sites
         ours = make_ours(server)
+        ours.manage("collectstatic", "--no-input", "--verbosity", "0")
         rows = [row for row in ROWS if row.name in wanted]
         tutorials = [make_tutorial(server, name, ours.poll) for name in MODES] if rows else []
         sites = {site: stack.enter_context(serving(site, options.server)) for site in [ours, *tutorials]}
         if rows:
+            yield ""
             yield f"| | {' | '.join(site.name for site in sites)} | goal | |"
             yield "|---" * (len(sites) + 3) + "|"
         for row in rows:
