@@ -2,11 +2,14 @@
 
 import statistics
 from collections.abc import Callable
+from typing import TypeVar
+
+Result = TypeVar("Result")
 
 
-def rounds(turns: dict[str, Callable[[], float]], count: int) -> dict[str, list[float]]:
+def rounds(turns: dict[str, Callable[[], Result]], count: int) -> dict[str, list[Result]]:
     """Return the results of `count` rounds of all `turns`, after one round to warm up."""
-    results: dict[str, list[float]] = {name: [] for name in turns}
+    results: dict[str, list[Result]] = {name: [] for name in turns}
     for number in range(count + 1):
         for name, turn in turns.items():
             result = turn()
@@ -16,6 +19,7 @@ def rounds(turns: dict[str, Callable[[], float]], count: int) -> dict[str, list[
 
 
 def ratio(results: dict[str, list[float]], one: str, other: str) -> float:
+    """Return the median of the ratios of each round."""
     return statistics.median(mine / its for mine, its in zip(results[one], results[other], strict=True))
 
 

@@ -1,4 +1,4 @@
-"""Measure what watchers of live results cost: python -m benchmarks.watchers [--watchers 1000] [--seconds 60]
+"""Measure what watchers of live results cost: scripts/bench watchers [--watchers 1000] [--seconds 60]
 
 Serves with gunicorn as scripts/server does, on a private database. The watchers poll as live.js does: after 5 seconds,
 and 1.5 times as long after each unchanged answer. CPU time is that of the site's and PostgreSQL's processes, so it is
