@@ -111,7 +111,7 @@ def main() -> None:
     names = [*(row.name for row in ROWS), "data-layer", "most-votes"]
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="rounds in which the sites take turns (5)")
-    parser.add_argument("--requests", type=int, default=400, help="requests of a turn (400)")
+    parser.add_argument("--requests", type=int, default=250, help="requests of a turn (250)")
     parser.add_argument("--seconds", type=float, default=3, help="length of a turn of the data layer (3)")
     parser.add_argument("--most-votes", type=int, default=1_000_000, help="votes in the largest poll (1,000,000)")
     parser.add_argument("--server", choices=SERVERS, default="gunicorn", help="the web server (gunicorn)")
