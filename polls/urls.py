@@ -29,8 +29,13 @@ from polls.views import (
 app_name = "polls"
 
 urlpatterns = [
+    # Those that are requested most come first: Django tries one after the other.
     path("", front_page.front_page, name="front_page"),
+    path("healthz", health.healthz, name="healthz"),
     path("polls/new/", create.create, name="create"),  # before the slugs
+    path("polls/<slug:slug>/", ballot.poll, name="poll"),
+    path("polls/<slug:slug>/results/", results.results, name="results"),
+    path("polls/<slug:slug>/results.json", results.results_json, name="results_json"),
     path("language/<str:code>/", language.language, name="language"),
     # Accounts
     path("accounts/login/", accounts.sign_in, name="sign_in"),
@@ -49,12 +54,9 @@ urlpatterns = [
         name="password_change_done",
     ),
     # Voting and results
-    path("polls/<slug:slug>/", ballot.poll, name="poll"),
     path("polls/<slug:slug>/withdraw/", ballot.withdraw, name="withdraw"),
     path("polls/<slug:slug>/receipt/", receipt.receipt, name="receipt"),
     path("polls/<slug:slug>/invitation/", invite_link.invitation, name="invitation"),
-    path("polls/<slug:slug>/results/", results.results, name="results"),
-    path("polls/<slug:slug>/results.json", results.results_json, name="results_json"),
     path("polls/<slug:slug>/results.csv", results.results_csv, name="results_csv"),
     path("polls/<slug:slug>/history/", history.history, name="history"),
     path("polls/<slug:slug>/history.txt", history.history_txt, name="history_txt"),
@@ -92,7 +94,6 @@ urlpatterns = [
     # Instead of Django's
     path("admin/r/<path:rest>", shortcut, name="admin_shortcut"),
     # For machines
-    path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     path("metrics", health.metrics, name="metrics"),
 ]

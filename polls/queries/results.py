@@ -63,7 +63,7 @@ SELECT {POLL_COLUMNS},
   FROM polls_poll AS poll
   {OWN_VOTE_JOINS}
   {LATEST_CHECKPOINT}
- CROSS JOIN LATERAL polls_state(opens_at, closes_at, archived_at) AS state
+ CROSS JOIN LATERAL (SELECT polls_state(opens_at, closes_at, archived_at) AS state) AS now
  CROSS JOIN LATERAL (
     SELECT coalesce(sum(voters), 0)::bigint AS voters FROM polls_turnout WHERE poll_id = poll.id
  ) AS turnout
@@ -83,13 +83,11 @@ SELECT {POLL_COLUMNS},
  CROSS JOIN LATERAL (
     SELECT coalesce(array_agg(option.id ORDER BY position, option.id), '{{}}') AS option_ids,
            coalesce(array_agg(option.text::text ORDER BY position, option.id), '{{}}') AS option_texts,
-           coalesce(array_agg(counted.votes ORDER BY position, option.id), '{{}}') AS option_votes
+           coalesce(array_agg(coalesce(counted.votes, 0) ORDER BY position, option.id), '{{}}') AS option_votes
       FROM polls_option AS option
-     CROSS JOIN LATERAL (
-        SELECT coalesce(sum(tally.votes), 0)::bigint AS votes
-          FROM polls_tally AS tally
-         WHERE tally.poll_id = poll.id AND tally.option_id = option.id
-     ) AS counted
+      LEFT JOIN (
+        SELECT option_id, sum(votes)::bigint AS votes FROM polls_tally WHERE poll_id = poll.id GROUP BY option_id
+     ) AS counted ON counted.option_id = option.id
      WHERE option.poll_id = poll.id
  ) AS counts
  WHERE slug = %(slug)s

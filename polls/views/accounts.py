@@ -8,12 +8,12 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
-from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
 from polls import rate_limits
 from polls.forms.accounts import SignInForm, SignUpForm
+from polls.views.decorators import uncached
 from polls.views.responses import too_many_requests
 
 
@@ -26,7 +26,7 @@ def sign_in(request: HttpRequest) -> HttpResponseBase:
 
 
 @sensitive_post_parameters("password1", "password2")
-@never_cache
+@uncached
 @require_http_methods(["GET", "HEAD", "POST"])
 def sign_up(request: HttpRequest) -> HttpResponse:
     """Create an account, sign in with it, and go on to the page that required it."""

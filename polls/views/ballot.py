@@ -4,7 +4,6 @@ import logging
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.translation import gettext, ngettext
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from polls import checkpoints, queries, rate_limits, voters
@@ -13,6 +12,7 @@ from polls.forms.ballots import BallotForm
 from polls.monitoring import metrics
 from polls.receipts import seal_of
 from polls.views import cookies
+from polls.views.decorators import uncached
 from polls.views.invite_cookies import accept_invitation, offered_invitation
 from polls.views.poll_texts import choice_rule, chosen_texts, when_visible
 from polls.views.responses import render_shared_poll, see_other, too_many_requests
@@ -23,7 +23,7 @@ logger = logging.getLogger("polls")
 HAS_VOTED = (queries.AlreadyVoted, queries.NotProven)
 
 
-@never_cache
+@uncached
 @require_http_methods(["GET", "HEAD", "POST"])
 def poll(request: HttpRequest, slug: str) -> HttpResponse:
     """Show the ballot, or why there is none; cast a vote."""
@@ -84,7 +84,7 @@ def _cast(slug: str, viewer: Viewer, choices: list[int], ballot: str | None) -> 
     checkpoints.note_vote(slug)
 
 
-@never_cache
+@uncached
 @require_POST
 def withdraw(request: HttpRequest, slug: str) -> HttpResponse:
     """Withdraw a vote, where the poll allows it."""

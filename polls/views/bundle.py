@@ -8,11 +8,11 @@ from typing import Final
 
 from django.http import HttpRequest, HttpResponseBase, JsonResponse
 from django.utils.translation import gettext
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from polls import draws, queries
 from polls.database import pool
+from polls.views.decorators import uncached
 from polls.views.responses import streamed
 from polls.views.shortcuts import results_or_404
 from polls.views.viewers import viewer_of
@@ -26,7 +26,7 @@ CODES_A_READ = 10_000
 RANGES: Final = 1 << 16  # as many as two bytes have values
 
 
-@never_cache
+@uncached
 @require_safe
 def checkpoints_json(request: HttpRequest, slug: str) -> JsonResponse:
     """Send all checkpoints: no numbers of votes, which would tell a hidden turnout."""
@@ -41,7 +41,7 @@ def checkpoints_json(request: HttpRequest, slug: str) -> JsonResponse:
     )
 
 
-@never_cache
+@uncached
 @require_safe
 def bundle_json(request: HttpRequest, slug: str) -> HttpResponseBase:
     """Send what scripts/verify.py checks: every checkpoint with its lines, every vote by its receipt, and the draws.

@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.translation import gettext, gettext_noop
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from polls import draws, queries
 from polls.database import pool
 from polls.forms.draws import ALL_VOTERS, DrawForm
+from polls.views.decorators import uncached
 from polls.views.responses import render_poll, see_other, streamed
 from polls.views.viewers import may_manage, role_of, sees_all_results, viewer_of
 
@@ -60,7 +60,7 @@ class DrawsView(NamedTuple):
         return self.results.visible
 
 
-@never_cache
+@uncached
 @require_safe
 def draw_list(request: HttpRequest, slug: str) -> HttpResponse:
     """Show all draws of a poll, and the frozen entries."""
@@ -80,7 +80,7 @@ def draw_list(request: HttpRequest, slug: str) -> HttpResponse:
     return render_poll(request, "polls/draws.html", seen.poll, context)
 
 
-@never_cache
+@uncached
 @require_safe
 def draw(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     """Show one draw, and how to check it."""
@@ -107,7 +107,7 @@ def draw(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     return render_poll(request, "polls/draw.html", seen.poll, context)
 
 
-@never_cache
+@uncached
 @require_safe
 def entries_txt(request: HttpRequest, slug: str, number: int) -> HttpResponseBase:
     """Send the entries of a draw, one per line: the file whose SHA-256 the page of the draw shows."""
@@ -125,7 +125,7 @@ def entries_txt(request: HttpRequest, slug: str, number: int) -> HttpResponseBas
     )
 
 
-@never_cache
+@uncached
 @require_http_methods(["GET", "HEAD", "POST"])
 def draw_create(request: HttpRequest, slug: str) -> HttpResponse:
     """Show the form, and draw a winner."""

@@ -6,25 +6,25 @@ from pathlib import Path
 
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from polls import queries
 from polls.database import connect, pool
 from polls.monitoring import processes
 from polls.monitoring.metrics import render_metrics
+from polls.views.decorators import uncached
 
 CHECKOUT_SECONDS = 1.0
 
 
-@never_cache
+@uncached
 @require_safe
 def healthz(request: HttpRequest) -> HttpResponse:
     """Alive: a thread answers. It sends no query, for restarting this process would not help the database."""
     return HttpResponse("ok\n", content_type="text/plain; charset=utf-8")
 
 
-@never_cache
+@uncached
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
     """Ready: a connection becomes free within a second, and new ones can be made as well."""
@@ -54,7 +54,7 @@ def _not_ready(failed_seconds_ago: float | None) -> HttpResponse:
     return JsonResponse(answer, status=503)
 
 
-@never_cache
+@uncached
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
     """Send the metrics of all processes of this host to METRICS_ALLOWED, and 404 to others."""

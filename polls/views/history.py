@@ -5,12 +5,12 @@ from typing import NamedTuple, cast
 from django.core.cache import cache
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils import timezone
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from polls import queries
 from polls.database import pool
 from polls.event_texts import describe_record
+from polls.views.decorators import uncached
 from polls.views.poll_texts import is_burst
 from polls.views.responses import render_poll, zone_of
 from polls.views.viewers import viewer_of
@@ -27,7 +27,7 @@ class Stuffing(NamedTuple):
     new_accounts: int | None
 
 
-@never_cache
+@uncached
 @require_safe
 def history(request: HttpRequest, slug: str) -> HttpResponse:
     """Show the public record of a poll; after closing also how many votes were changed, and hints at stuffing."""
@@ -56,7 +56,7 @@ def history(request: HttpRequest, slug: str) -> HttpResponse:
     return render_poll(request, "polls/history.html", poll, context)
 
 
-@never_cache
+@uncached
 @require_safe
 def history_txt(request: HttpRequest, slug: str) -> HttpResponse:
     """Send the record as a file, one line for each entry. The hash of the record is its SHA-256."""

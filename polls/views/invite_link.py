@@ -2,11 +2,11 @@
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from polls import invite_tokens, queries, rate_limits
 from polls.database import pool
+from polls.views.decorators import uncached
 from polls.views.invite_cookies import (
     Invitation,
     accept_invitation,
@@ -18,7 +18,7 @@ from polls.views.invite_cookies import (
 from polls.views.responses import render_poll, see_other, too_many_requests
 
 
-@never_cache
+@uncached
 @require_safe
 def invite_link(request: HttpRequest, token: str) -> HttpResponse:
     """Offer the browser the invitation, and redirect it to the poll, whose address no longer holds the token.
@@ -43,7 +43,7 @@ def invite_link(request: HttpRequest, token: str) -> HttpResponse:
     return response
 
 
-@never_cache
+@uncached
 @require_http_methods(["GET", "HEAD", "POST"])
 def invitation(request: HttpRequest, slug: str) -> HttpResponse:
     """Ask before the invitation of a link takes the place of another person's in this browser."""

@@ -4,11 +4,12 @@ from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.http import url_has_allowed_host_and_scheme
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from polls.views.decorators import uncached
 
-@never_cache
+
+@uncached
 @require_safe
 def language(request: HttpRequest, code: str) -> HttpResponse:
     """Store a language in a cookie, and go back to the page before."""

@@ -21,6 +21,10 @@ class Page:
         self.previous_query = self._query_of(number - 1) if number > 1 else ""
         self.next_query = ""
 
+    def __repr__(self) -> str:
+        """Write out what a template shows of it."""
+        return f"Page({self.number}, {self.previous_query!r}, {self.next_query!r})"
+
     def cut(self, rows: Sequence[Row]) -> Sequence[Row]:
         """Return the rows to show, and note whether there is a next page."""
         if len(rows) == self.limit:

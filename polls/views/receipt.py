@@ -2,18 +2,18 @@
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.translation import gettext
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from polls import queries, rate_limits
 from polls.database import pool
 from polls.forms.receipts import ReceiptForm
 from polls.receipts import Receipt, seal_of
+from polls.views.decorators import uncached
 from polls.views.receipt_cookies import forget_receipt, keep_receipt
 from polls.views.responses import render_poll, see_other, too_many_requests
 
 
-@never_cache
+@uncached
 @require_http_methods(["GET", "HEAD", "POST"])
 def receipt(request: HttpRequest, slug: str) -> HttpResponse:
     """Ask for a receipt, and let this browser act for its vote; or put a receipt away."""

@@ -4,13 +4,13 @@ import re
 from typing import Final, NamedTuple
 
 from django.http import HttpRequest, HttpResponse
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from polls import queries
 from polls.database import pool
 from polls.forms.search import SearchForm
 from polls.receipts import public_hash, seal_of
+from polls.views.decorators import uncached
 from polls.views.pagination import Page
 from polls.views.responses import render_poll
 from polls.views.shortcuts import results_or_404
@@ -29,7 +29,7 @@ class ListedReceipt(NamedTuple):
     own: bool
 
 
-@never_cache
+@uncached
 @require_safe
 def receipt_list(request: HttpRequest, slug: str) -> HttpResponse:
     """List the hashes of all receipts of a closed poll, and the choices where anyone can recount them."""

@@ -3,13 +3,13 @@
 from csp.decorators import csp_replace
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.safestring import mark_safe
-from django.views.decorators.cache import never_cache
 from django.views.decorators.clickjacking import xframe_options_exempt
 from django.views.decorators.http import require_safe
 
 from polls import queries
 from polls.csv_export import csv_parts
 from polls.receipts import Receipt
+from polls.views.decorators import uncached
 from polls.views.live import LiveResults
 from polls.views.poll_texts import chosen_texts, when_visible
 from polls.views.responses import render_shared_poll
@@ -17,7 +17,7 @@ from polls.views.shortcuts import record_of, results_or_404
 from polls.views.viewers import Viewer, sees_all_results, viewer_of
 
 
-@never_cache
+@uncached
 @require_safe
 def results(request: HttpRequest, slug: str) -> HttpResponse:
     """Show the counts, as far as this viewer may see them, and what the viewer has chosen."""
@@ -28,7 +28,7 @@ def results(request: HttpRequest, slug: str) -> HttpResponse:
     return _page(request, "polls/results.html", outcome, live, receipt)
 
 
-@never_cache
+@uncached
 @require_safe
 def wall(request: HttpRequest, slug: str) -> HttpResponse:
     """Show the results on a big screen: what the public may see, even to the owner."""
@@ -36,7 +36,7 @@ def wall(request: HttpRequest, slug: str) -> HttpResponse:
     return _page(request, "polls/wall.html", outcome, LiveResults(outcome, longest=10))
 
 
-@never_cache
+@uncached
 @xframe_options_exempt
 @csp_replace({"frame-ancestors": ["*"]})  # type: ignore[arg-type]  # its types do not allow views with arguments
 @require_safe
@@ -71,7 +71,7 @@ def _page(
     return render_shared_poll(request, template, outcome.poll, context, own)
 
 
-@never_cache
+@uncached
 @require_safe
 def results_json(request: HttpRequest, slug: str) -> HttpResponse:
     """Send the counts for programs, or 403 where this viewer may not see them."""
@@ -90,7 +90,7 @@ def results_json(request: HttpRequest, slug: str) -> HttpResponse:
     return JsonResponse({**counts, "in_steps": True} if outcome.in_steps else counts)
 
 
-@never_cache
+@uncached
 @require_safe
 def results_csv(request: HttpRequest, slug: str) -> HttpResponse:
     """Send the counts for spreadsheets, or 403 where this viewer may not see them."""

@@ -4,8 +4,8 @@ A page is kept under everything that its template is given. So what shows anythi
 of date. What belongs to one visitor alone is put in afterwards.
 """
 
-import pickle
 import secrets
+import sys
 from collections.abc import Callable, Mapping
 from datetime import tzinfo
 from threading import Lock
@@ -35,22 +35,23 @@ class _Kept(NamedTuple):
     size: int  # with its key
 
 
-_kept: LRUCache[bytes, _Kept] = LRUCache(KEPT_BYTES, getsizeof=lambda kept: kept.size)
+_kept: LRUCache[str, _Kept] = LRUCache(KEPT_BYTES, getsizeof=lambda kept: kept.size)
 _lock = Lock()
 
 
 def rendered(shown: object, render: Callable[[], str]) -> bytes:
     """Return what `render` returns, called once for each language and each value of `shown`.
 
-    It must depend on nothing else. `shown` is made of tuples, lists, dictionaries, strings, numbers and times.
+    It must depend on nothing else. `shown` is made of tuples, lists, dictionaries, strings, numbers and times, which
+    tell themselves apart when they are written out; with anything else in it, nothing is kept.
     """
-    key = pickle.dumps((get_language(), shown), pickle.HIGHEST_PROTOCOL)
+    key = repr((get_language(), shown))
     with _lock:
         kept = _kept.get(key)
     if kept is None:
         html = render().encode()
-        kept = _Kept(html, len(html) + len(key))
-        if kept.size <= KEPT_BYTES:
+        kept = _Kept(html, len(html) + sys.getsizeof(key))
+        if kept.size <= KEPT_BYTES and " at 0x" not in key:
             with _lock:
                 _kept[key] = kept
     return kept.html

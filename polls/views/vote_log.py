@@ -4,19 +4,19 @@ import json
 from collections.abc import Iterator
 
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from polls import queries
 from polls.csv_export import csv_parts
 from polls.database import pool
+from polls.views.decorators import uncached
 from polls.views.responses import streamed
 from polls.views.viewers import may_see_choices
 
 VOTES_A_READ = 5000
 
 
-@never_cache
+@uncached
 @require_safe
 def votes_csv(request: HttpRequest, slug: str) -> HttpResponseBase:
     """Send who chose what and when, for spreadsheets, with a column for each choice."""
@@ -26,7 +26,7 @@ def votes_csv(request: HttpRequest, slug: str) -> HttpResponseBase:
     return streamed(request, csv_parts(_rows(results)), "text/csv", f"{slug}-votes.csv")
 
 
-@never_cache
+@uncached
 @require_safe
 def votes_json(request: HttpRequest, slug: str) -> HttpResponseBase:
     """Send who chose what and when, for programs."""
