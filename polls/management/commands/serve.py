@@ -4,14 +4,17 @@ import fcntl
 import gc
 import secrets
 import sys
+from typing import cast
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.contrib.staticfiles.storage import staticfiles_storage
 from django.core.management import BaseCommand, call_command
 from django.db import connections
 from gunicorn.app import wsgiapp
 
 from polls.models import Poll
+from pollsite.static_files import StaticFilesStorage
 
 
 class Command(BaseCommand):
@@ -27,7 +30,8 @@ class Command(BaseCommand):
             if not Poll.objects.exists():
                 call_command("seed_polls", verbosity=0)
             self.create_administrator()
-            call_command("collectstatic", interactive=False, verbosity=0)
+            if not cast(StaticFilesStorage, staticfiles_storage).is_collected():
+                call_command("collectstatic", interactive=False, verbosity=0)
         # The workers are forked from this process, which keeps its hold on the embedded server, and so can stop it even
         # when a stuck worker had to be killed.
         connections.close_all()
