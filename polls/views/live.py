@@ -4,7 +4,6 @@ from datetime import datetime
 from functools import cached_property
 from typing import NamedTuple
 
-from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.utils import timezone
@@ -14,13 +13,11 @@ from django.utils.translation import get_language
 
 from polls import queries
 from polls.charts import LETTERS, bars, pie
-from polls.database import pool
 from polls.percentages import percentages
 from polls.views.poll_texts import when_visible
 from polls.views.responses import zone_of
 from polls.views.shared_pages import rendered
-
-KEPT_SECONDS = 60
+from polls.views.timelines import timeline_of
 
 
 class Row(NamedTuple):
@@ -74,14 +71,16 @@ class LiveResults:
 
     def html(self) -> bytes:
         """Return the part, rendered in this minute."""
-        return rendered((self.charts, self.longest, self.now, self.results), self._render)
+        timeline = timeline_of(self.results) if self.charts else None
+        shown = (self.charts, self.longest, self.now, self.results, timeline)
+        return rendered(shown, lambda: self._render(timeline))
 
-    def _render(self) -> str:
-        context = self._context()
+    def _render(self, timeline: queries.Timeline | None) -> str:
+        context = self._context(timeline)
         with timezone.override(zone_of(self.results.poll)):
             return render_to_string("polls/_live_results.html", context)
 
-    def _context(self) -> dict[str, object]:
+    def _context(self, timeline: queries.Timeline | None) -> dict[str, object]:
         poll, visible, voter_count, options, *_ = self.results
         votes = [option.votes for option in options]
         most = max(votes, default=0)
@@ -103,23 +102,10 @@ class LiveResults:
             "most": most,
             "pie": pie(votes) if one_choice_of_few else [],
         }
-        if self.charts and (timeline := self._timeline()):
+        if timeline:
             place = timeline.counts.index(max(timeline.counts))
             start = timeline.start + place * timeline.step
             context["timeline"] = timeline
             context["timeline_bars"] = bars(timeline.counts)
             context["busiest"] = BusiestStep(timeline.counts[place], start, min(start + timeline.step, timeline.end))
         return context
-
-    def _timeline(self) -> queries.Timeline | None:
-        """Return the votes over time, counted at most once a minute, because that reads every vote."""
-        if not self.results.visible or self.results.in_steps:
-            return None
-
-        def count() -> queries.Timeline | None:
-            with pool().connection(autocommit=True) as conn:
-                return queries.get_timeline(conn, self.results, timezone.now())
-
-        poll = self.results.poll
-        timeline: queries.Timeline | None = cache.get_or_set(f"timeline/{poll.id}/{poll.state}", count, KEPT_SECONDS)
-        return timeline

@@ -6,6 +6,7 @@ import pytest
 from django.core.cache import cache
 
 from polls import voters
+from polls.views import shared_pages, timelines
 from tests.support.invitations import cast, follow, invite
 from tests.support.responses import text_of
 from tests.support.secrecy import NOISE, addresses, shown
@@ -33,6 +34,8 @@ def swap(owner_sql, statement, *parameters):
         for trigger in around:
             owner_sql(f"ALTER TABLE polls_vote ENABLE TRIGGER {trigger}")
         cache.clear()
+        shared_pages.forget()
+        timelines.forget()
 
 
 def ids(sql):
