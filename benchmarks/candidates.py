@@ -25,6 +25,7 @@ from tests.support.servers import Server
 
 TUTORIAL = BASE_DIR / "benchmarks" / "tutorial"
 WITH_PSYCOPG = BASE_DIR / "benchmarks" / ".venv" / "bin" / "python"
+WITH_GRANIAN = BASE_DIR / "benchmarks" / "servers" / ".venv" / "bin" / "python"
 POLLS = 20  # a full front page
 OPTIONS = 6
 VOTES = 1000
@@ -79,12 +80,19 @@ def gunicorn(site: Site) -> list[str]:
     return [str(site.python), "-m", "gunicorn", "--config", site.configuration]
 
 
+def granian(site: Site) -> list[str]:
+    """Return the command that serves this site with granian, with as many processes and threads."""
+    options = ("--interface", "wsgi", "--workers", "2", "--blocking-threads", "8", "--http", "1", "--no-ws")
+    place = ("--host", "127.0.0.1", "--port", str(site.port))
+    return [str(WITH_GRANIAN), "-m", "granian", *options, *place, "pollsite.wsgi:application"]
+
+
 # A server is the function that gives its command; the site's environment has HOST and PORT.
-SERVERS: dict[str, Callable[[Site], list[str]]] = {"gunicorn": gunicorn}
+SERVERS: dict[str, Callable[[Site], list[str]]] = {"gunicorn": gunicorn, "granian": granian}
 
 
 @contextlib.contextmanager
-def serving(site: Site, server: str) -> Iterator[int]:
+def serving(site: Site, server: str = "gunicorn") -> Iterator[int]:
     """Serve the site, and yield the id of the process at the root of the web server's tree."""
     process = subprocess.Popen(
         SERVERS[server](site),

@@ -8,16 +8,18 @@ that is the best in that row.
 
 import argparse
 import contextlib
+import dataclasses
 import math
 import statistics
 import sys
 from collections.abc import Iterator
 
 from benchmarks import data_layer
-from benchmarks.candidates import MODES, OURS, SERVERS, Poll, Site, make_ours, make_tutorial, seed, serving
+from benchmarks.candidates import EACH, MODES, OURS, SERVERS, Poll, Site, make_ours, make_tutorial, seed, serving
 from benchmarks.report import describe
 from benchmarks.requests import CLIENTS, ROWS, Row, Turn, take_turn
 from benchmarks.rounds import ratio, rounds
+from tests.support.ports import free_port
 from tests.support.servers import Server
 
 FEW_VOTES, MORE_VOTES = 1_000, 100_000
@@ -26,8 +28,10 @@ MOST_VOTES_GOAL = 1.2
 
 def compare(row: Row, sites: dict[Site, int], postmaster: int, count: int, requests: int) -> Iterator[str]:
     """Yield the line of a table: what a request takes on each of these sites, with the roots of their processes."""
+    # The mode that connects anew takes several times as long, and is never the best.
+    numbers = {site: max(2, requests // 4) if site.name == EACH else requests for site in sites}
     results = rounds(
-        {site.name: lambda site=site: take_turn(site, row, requests, sites[site], postmaster) for site in sites},  # type: ignore[misc]
+        {site.name: lambda site=site: take_turn(site, row, numbers[site], sites[site], postmaster) for site in sites},  # type: ignore[misc]
         count,
     )
     cells = [cell(turns) for turns in results.values()]
@@ -74,13 +78,34 @@ def compare_sizes(
         yield f"| {name} | {cell(turns).replace(', ', ' | ')} | {text} | {verdict(to_fewest, goal)} |"
 
 
+def compare_servers(ours: Site, postmaster: int, count: int, requests: int) -> Iterator[str]:
+    """Yield the lines of a table: what requests take on each web server."""
+    with contextlib.ExitStack() as stack:
+        copies = {server: dataclasses.replace(ours, name=server, port=free_port()) for server in SERVERS}
+        roots = {server: stack.enter_context(serving(copy, server)) for server, copy in copies.items()}
+        yield f"| this site on | {' | '.join(SERVERS)} | |"
+        yield "|---" * (len(SERVERS) + 2) + "|"
+        for row in ROWS:
+            turns = {
+                server: lambda server=server, row=row: take_turn(  # type: ignore[misc]
+                    copies[server], row, requests, roots[server], postmaster
+                )
+                for server in SERVERS
+            }
+            results = rounds(turns, count)
+            figures = {server: [turn.cpu_ms for turn in turns] for server, turns in results.items()}
+            default, *others = SERVERS
+            to_default = ", ".join(f"{ratio(figures, other, default):.2f} × {default}" for other in others)
+            yield f"| {row.what} | {' | '.join(cell(turns) for turns in results.values())} | {to_default} |"
+
+
 def report(server: Server, options: argparse.Namespace, wanted: set[str]) -> Iterator[str]:
     """Yield the lines of all tables."""
     assert server.process
     postmaster = server.process.pid
     yield describe(server, " ".join(["scripts/bench site", *sys.argv[1:]]))
     yield (
-        f"{options.server}, 2 processes of 8 threads each; {CLIENTS} clients that keep their connections; medians of "
+        f"gunicorn, 2 processes of 8 threads each; {CLIENTS} clients that keep their connections; medians of "
         f"{options.rounds} rounds of {options.requests} requests. CPU time of a request, requests per second, p99:"
     )
     with contextlib.ExitStack() as stack:  # which ends the sites
@@ -88,7 +113,7 @@ def report(server: Server, options: argparse.Namespace, wanted: set[str]) -> Ite
         ours.manage("collectstatic", "--no-input", "--verbosity", "0")
         rows = [row for row in ROWS if row.name in wanted]
         tutorials = [make_tutorial(server, name, ours.poll) for name in MODES] if rows else []
-        sites = {site: stack.enter_context(serving(site, options.server)) for site in [ours, *tutorials]}
+        sites = {site: stack.enter_context(serving(site)) for site in [ours, *tutorials]}
         if rows:
             yield ""
             yield f"| | {' | '.join(site.name for site in sites)} | goal | |"
@@ -105,16 +130,18 @@ def report(server: Server, options: argparse.Namespace, wanted: set[str]) -> Ite
             }
             yield ""
             yield from compare_sizes(ours, polls, sites[ours], postmaster, options.rounds, options.requests)
+        if "servers" in wanted:
+            yield ""
+            yield from compare_servers(ours, postmaster, options.rounds, options.requests)
 
 
 def main() -> None:
-    names = [*(row.name for row in ROWS), "data-layer", "most-votes"]
+    names = [*(row.name for row in ROWS), "data-layer", "most-votes", "servers"]
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="rounds in which the sites take turns (5)")
-    parser.add_argument("--requests", type=int, default=250, help="requests of a turn (250)")
+    parser.add_argument("--requests", type=int, default=1000, help="requests of a turn (1000)")
     parser.add_argument("--seconds", type=float, default=3, help="length of a turn of the data layer (3)")
     parser.add_argument("--most-votes", type=int, default=1_000_000, help="votes in the largest poll (1,000,000)")
-    parser.add_argument("--server", choices=SERVERS, default="gunicorn", help="the web server (gunicorn)")
     parser.add_argument("--only", nargs="+", choices=names, metavar="NAME", help=f"some of: {', '.join(names)}")
     options = parser.parse_args()
     if options.rounds < 1 or options.requests < 2 or not math.isfinite(options.seconds):

@@ -36,8 +36,9 @@ HAS_NEW_VOTES = """EXISTS (
      WHERE journal.poll_id = poll.id AND journal.number > coalesce(latest.upto, 0)
  )"""
 
-# Whether that poll is closed and lacks a checkpoint.
-UNCHECKED = f"(closes_at <= clock_timestamp() AND (latest.closing IS false OR {HAS_NEW_VOTES}))"
+# Whether that poll is closed and lacks a checkpoint. With AND, the journal would be read where there is no closing time.
+UNCHECKED = f"""CASE WHEN closes_at <= clock_timestamp()
+           THEN latest.closing IS false OR {HAS_NEW_VOTES} ELSE false END"""
 
 # The latest checkpoint AS latest of polls_poll AS poll.
 LATEST_CHECKPOINT = """LEFT JOIN LATERAL (
@@ -48,7 +49,7 @@ LATEST_CHECKPOINT = """LEFT JOIN LATERAL (
      LIMIT 1
  ) AS latest ON true"""
 
-LATEST_COLUMNS = f"""latest.number, latest.taken_at, latest.hash, latest.closing, coalesce({UNCHECKED}, false)"""
+LATEST_COLUMNS = f"""latest.number, latest.taken_at, latest.hash, latest.closing, {UNCHECKED} AS unchecked"""
 
 
 def make_checkpoint(
