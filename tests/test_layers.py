@@ -32,7 +32,7 @@ LAYERS: list[tuple[str, set[str]]] = [
         },
     ),
     ("forms", {"forms"}),
-    ("database", {"background", "checkpoints", "database"}),
+    ("database", {"background", "checkpoints", "database", "together"}),
     ("monitoring", {"monitoring"}),
     ("app", {"apps", "checks"}),
     ("pages and commands", {"admin", "management", "middleware", "views"}),

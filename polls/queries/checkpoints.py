@@ -36,7 +36,7 @@ HAS_NEW_VOTES = """EXISTS (
      WHERE journal.poll_id = poll.id AND journal.number > coalesce(latest.upto, 0)
  )"""
 
-# Whether that poll is closed and lacks a checkpoint. With AND, the journal would be read where there is no closing time.
+# Whether that poll is closed and lacks a checkpoint. With AND, the journal would be read if it has no closing time.
 UNCHECKED = f"""CASE WHEN closes_at <= clock_timestamp()
            THEN latest.closing IS false OR {HAS_NEW_VOTES} ELSE false END"""
 

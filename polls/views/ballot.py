@@ -1,6 +1,7 @@
 """The ballot: showing it, and casting, changing and withdrawing a vote."""
 
 import logging
+from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.translation import gettext, ngettext
@@ -11,6 +12,7 @@ from polls.database import pool
 from polls.forms.ballots import BallotForm
 from polls.monitoring import metrics
 from polls.receipts import seal_of
+from polls.together import read_together
 from polls.views import cookies
 from polls.views.decorators import uncached
 from polls.views.invite_cookies import accept_invitation, offered_invitation
@@ -115,8 +117,7 @@ def _ballot_page(
     refusal: queries.VoteRefused | None = None,
 ) -> HttpResponse:
     try:
-        with pool().connection(autocommit=True) as conn:
-            ballot = queries.get_poll(conn, slug, **viewer.claims)
+        ballot = _read_ballot(slug, viewer.claims)
     except queries.PollNotFound:
         raise Http404 from None
     poll = ballot.poll
@@ -156,6 +157,14 @@ def _ballot_page(
     if new_browser:
         cookies.write(response, voters.COOKIE, new_browser, voters.COOKIE_SALT)
     return response
+
+
+def _read_ballot(slug: str, claims: dict[str, Any]) -> queries.Ballot:
+    def read() -> queries.Ballot:
+        with pool().connection(autocommit=True) as conn:
+            return queries.get_poll(conn, slug, **claims)
+
+    return read() if any(claims.values()) else read_together(("ballot", slug), read)
 
 
 def _refusal_of_a_first_vote(form: BallotForm, ballot: queries.Ballot) -> queries.VoteRefused | None:

@@ -7,12 +7,17 @@ from django.http import Http404
 
 from polls import checkpoints, queries
 from polls.database import pool
+from polls.together import read_together
 
 
 def results_or_404(slug: str, **who: Any) -> queries.Results:
     """Return the results of a poll that is no draft, like checkpoints.read_results. Raises Http404."""
     try:
-        results = checkpoints.read_results(slug, **who)
+        results = (
+            checkpoints.read_results(slug, **who)
+            if any(who.values())
+            else read_together(("results", slug), lambda: checkpoints.read_results(slug))
+        )
     except queries.PollNotFound:
         raise Http404 from None
     if results.poll.is_draft:

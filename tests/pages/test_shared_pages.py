@@ -199,3 +199,18 @@ def test_signed_in_visitor_is_never_given_a_shared_page(make_poll, transactional
     forged = Client()
     forged.cookies["sessionid"] = TimestampSigner(key="k").sign("x")
     assert "My polls" not in forged.get(path).content.decode()
+
+
+def test_who_has_voted_waits_for_no_read_of_others(voter, monkeypatch):
+    client, poll = voter
+    client.post(f"/polls/{poll.slug}/", {"choices": poll.options[:1]})
+
+    def refuse(key, read):
+        raise AssertionError(key)
+
+    monkeypatch.setattr("polls.views.shortcuts.read_together", refuse)
+    monkeypatch.setattr("polls.views.ballot.read_together", refuse)
+    for page in ("", "results/"):
+        assert "You voted for" in client.get(f"/polls/{poll.slug}/{page}").content.decode()
+        with pytest.raises(AssertionError):
+            Client().get(f"/polls/{poll.slug}/{page}")
