@@ -8,8 +8,9 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import psycopg2
 
@@ -19,7 +20,7 @@ from benchmarks.rounds import ratio, rounds
 from benchmarks.votes import THREADS
 from pollsite.embedded.programs import binaries
 from tests.support.paths import BASE_DIR
-from tests.support.servers import Server
+from tests.support.servers import Server, wait_until
 
 DATA_LAYER, PGBENCH = "data layer", "pgbench"
 GOAL = 0.6
@@ -82,6 +83,9 @@ def through_pgbench(server: Server, site: Site, seconds: float) -> Votes:
         ]
         before, own, database = count_votes(server), ended(), cpu_seconds(server.process.pid)
         output = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+        # The CPU time of its sessions is that of the server once the server has seen them end.
+        wait_until(lambda: "pgbench" not in session_names(server))
+        time.sleep(0.2)
         cpu = ended() - own + cpu_seconds(server.process.pid) - database
     votes, per_second = (
         float(re.search(pattern, output)[1])  # type: ignore[index]
@@ -105,12 +109,22 @@ def ended() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
+def session_names(server: Server) -> list[str]:
+    """Return the application_name of each session of the server."""
+    return [name for (name,) in _fetch(server, "SELECT application_name FROM pg_stat_activity")]
+
+
 def count_votes(server: Server) -> int:
     """Return how many votes all polls of this site have."""
+    [(votes,)] = _fetch(server, "SELECT count(*) FROM polls_vote")
+    return int(votes)
+
+
+def _fetch(server: Server, statement: str) -> list[tuple[Any, ...]]:
     conn = psycopg2.connect(server.dsn(tcp=True), dbname="ours")
     try:
         with conn.cursor() as cursor:
-            cursor.execute("SELECT count(*) FROM polls_vote")
-            return int(cursor.fetchall()[0][0])
+            cursor.execute(statement)
+            return cursor.fetchall()
     finally:
         conn.close()
