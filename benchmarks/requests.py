@@ -23,6 +23,7 @@ class Row(NamedTuple):
     right: Callable[[Answer, Poll], bool]
     clients: int = CLIENTS
     by_p99: bool = False
+    times: int = 1  # so many times as many requests, where they are short
 
 
 class Turn(NamedTuple):
@@ -108,7 +109,14 @@ def is_redirect(answer: Answer, poll: Poll) -> bool:
 
 
 ROWS = (
-    Row("middleware", "nothing but the middleware", 1.2, first_visits(lambda site, poll: "/healthz"), is_empty_page),
+    Row(
+        "middleware",
+        "nothing but the middleware",
+        1.2,
+        first_visits(lambda site, poll: "/healthz"),
+        is_empty_page,
+        times=4,
+    ),
     Row("results", "results", 0.6, first_visits(lambda site, poll: f"{poll.address}results/"), is_results),
     Row("results-again", "results, came back after voting", None, later_visits("results/", True), is_results),
     Row("ballot", "ballot", 0.6, first_visits(lambda site, poll: poll.address), is_ballot),

@@ -28,8 +28,9 @@ MOST_VOTES_GOAL = 1.2
 
 def compare(row: Row, sites: dict[Site, int], postmaster: int, count: int, requests: int) -> Iterator[str]:
     """Yield the line of a table: what a request takes on each of these sites, with the roots of their processes."""
-    # The mode that connects anew takes several times as long, and is never the best.
-    numbers = {site: max(2, requests // 4) if site.name == EACH else requests for site in sites}
+    # The mode that connects anew takes several times as long for a page, and is never the best there.
+    numbers = dict.fromkeys(sites, row.times * requests)
+    numbers |= {site: max(2, requests // 4) for site in sites if site.name == EACH and row.times == 1}
     results = rounds(
         {site.name: lambda site=site: take_turn(site, row, numbers[site], sites[site], postmaster) for site in sites},  # type: ignore[misc]
         count,
