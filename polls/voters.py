@@ -3,18 +3,15 @@
 import hmac
 import secrets
 from collections.abc import Sequence
-from typing import TypeVar
 
 from django.conf import settings
 from django.utils.crypto import salted_hmac
 
 from polls import receipts
-from polls.queries import VoterKeys
+from polls.queries import OptionRow, VoterKeys
 
 COOKIE = "voter"
 COOKIE_SALT = "polls.voter"
-
-Item = TypeVar("Item")
 
 
 def new_browser_id() -> str:
@@ -46,7 +43,6 @@ def make_keys(slug: str, person: str, browser_id: str | None = None) -> VoterKey
     return VoterKeys(person, hidden_key(slug, person), seal)
 
 
-def shuffled_for(voter_key: str, options: Sequence[tuple[int, Item]]) -> list[Item]:
-    """Return the items, each given with an id, in an order that depends on the voter and is the same at each visit."""
-    order = sorted(options, key=lambda option: hmac.digest(voter_key.encode(), str(option[0]).encode(), "sha256"))
-    return [item for _, item in order]
+def shuffled_for(voter_key: str, options: Sequence[OptionRow]) -> list[OptionRow]:
+    """Return the options in an order that depends on the voter and is the same at each visit."""
+    return sorted(options, key=lambda option: hmac.digest(voter_key.encode(), str(option.id).encode(), "sha256"))

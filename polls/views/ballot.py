@@ -1,9 +1,13 @@
 """The ballot: showing it, and casting, changing and withdrawing a vote."""
 
 import logging
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext, ngettext
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -18,6 +22,7 @@ from polls.views.decorators import uncached
 from polls.views.invite_cookies import accept_invitation, offered_invitation
 from polls.views.poll_texts import choice_rule, chosen_texts, when_visible
 from polls.views.responses import render_shared_poll, see_other, too_many_requests
+from polls.views.shared_pages import rendered
 from polls.views.shortcuts import record_of
 from polls.views.viewers import Viewer, viewer_of
 
@@ -134,29 +139,44 @@ def _ballot_page(
         refusal = _refusal_of_a_first_vote(form, ballot) or refusal
     if form is not None and refusal is not None:
         form.add_error("choices", _what_to_correct(refusal, poll, len(form.cleaned_data["choices"])))
-    options = ballot.options
     if poll.shuffled and new_browser and poll.is_for_link:
         keys = viewer.with_browser(slug, new_browser).browser
-    if poll.shuffled and keys:
-        options = voters.shuffled_for(keys.hidden, [(option.id, option) for option in options])
+    options = voters.shuffled_for(keys.hidden, ballot.options) if poll.shuffled and keys else ballot.options
+    sent = request.POST.getlist("choices") or [str(choice) for choice in own.choices or ()]
+    # Hardly two voters have the same order, so it is their own, and the page around the options is shared.
+    apart = form is None and votable and options is not ballot.options
     context: dict[str, object] = {
-        "options": options,
+        "options": ballot.options if apart else options,
         "choice_rule": choice_rule(poll),
         "when_visible": when_visible(poll),
         "own": own._replace(receipt_id=None),
         "chosen": chosen_texts(ballot.options, own.choices),
         "uses_receipt": viewer.receipt is not None,
         "form": form,
-        "sent": request.POST.getlist("choices") or [str(choice) for choice in own.choices or ()],
+        "sent": sent,
         "was_invited": viewer.invitation is not None,
         "votable": votable,
         "verification": ballot.verification,
         "record": record_of(poll, ballot.verification),
     }
-    response = render_shared_poll(request, "polls/poll.html", poll, context, {"receipt": viewer.receipt_of(poll, own)})
+    theirs = {
+        "receipt": viewer.receipt_of(poll, own),
+        "shuffled_options": _html_of(poll, options, sent) if apart else None,
+    }
+    response = render_shared_poll(request, "polls/poll.html", poll, context, theirs)
     if new_browser:
         cookies.write(response, voters.COOKIE, new_browser, voters.COOKIE_SALT)
     return response
+
+
+def _html_of(poll: queries.PollRow, options: Sequence[queries.OptionRow], sent: list[str]) -> SafeString:
+    """Return the options as a part of the ballot, each rendered once for all orders."""
+    template = "polls/_ballot_option.html"
+    parts = []
+    for option in options:
+        context = {"poll": poll, "option": option, "sent": sent}
+        parts.append(rendered((template, context), partial(render_to_string, template, context)))
+    return mark_safe(b"".join(parts).decode())  # what a template made
 
 
 def _read_ballot(slug: str, claims: dict[str, Any]) -> queries.Ballot:

@@ -66,7 +66,7 @@ def _page(
         "checkpoint": outcome.checkpoint,
         "now": live.now,
     }
-    # Not of the visitor: but each vote makes another live part, and the page around it stays.
+    # The live part is not of one visitor alone. But each vote makes another one, and the page around it stays.
     own = {"live_html": mark_safe(live.html().decode()), "receipt": receipt}
     return render_shared_poll(request, template, outcome.poll, context, own)
 

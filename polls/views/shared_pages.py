@@ -25,7 +25,7 @@ from polls.views.viewers import has_session
 
 KEPT_BYTES: Final = 32 * 2**20  # in each process
 
-# Stands where something is put in afterwards. Nobody can write it into a poll, because nobody is ever sent it.
+# Stands where something is put in afterwards. No one can write it into a poll, because no one is ever sent it.
 MARK: Final = secrets.token_hex(16)
 TOKEN: Final = "csrf_token"
 
@@ -86,7 +86,7 @@ def render_shared(
         html = html.replace(mark.encode(), conditional_escape(str(own[name])).encode())
     if given[TOKEN].encode() in html:
         html = html.replace(given[TOKEN].encode(), get_token(request).encode())
-    return HttpResponse(html)
+    return HttpResponse(html, headers={"Vary": "Cookie"})
 
 
 def forget() -> None:

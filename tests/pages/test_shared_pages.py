@@ -133,6 +133,25 @@ def test_vote_of_another_renders_the_counts_anew_and_not_the_page_around_them(cl
     assert {template.name for template in response.templates} == {"polls/_live_results.html"}
 
 
+def test_page_with_shuffled_options_is_shared_around_them(make_poll, vote):
+    poll = make_poll(options=8, shuffled=True, max_choices=2, changeable=True)
+    people = [Client() for _ in range(4)]
+    first, *others = [person.get(f"/polls/{poll.slug}/") for person in people]
+    assert first.templates
+    orders = [re.findall(r'name="choices" value="(\d+)"', page.content.decode()) for page in (first, *others)]
+    assert len({tuple(order) for order in orders}) > 1
+    assert {frozenset(order) for order in orders} == {frozenset(str(option) for option in poll.options)}
+    for person, page, order in zip(people[1:], others, orders[1:], strict=True):
+        assert page.templates == []
+        # A ballot that comes back with an error is not shared, and has the same order.
+        again = person.post(f"/polls/{poll.slug}/", {}).content.decode()
+        assert re.findall(r'name="choices" value="(\d+)"', again) == order
+        assert f'href="#option-{order[0]}"' in again
+        person.post(f"/polls/{poll.slug}/", {"choices": order[:2]})
+        changed = person.get(f"/polls/{poll.slug}/").content.decode()
+        assert re.findall(r'value="(\d+)" id="option-\d+" checked', changed) == order[:2]
+
+
 def test_form_of_a_shared_page_has_a_token_of_the_visitors_own(make_poll, sql):
     poll = make_poll()
     people = [Client(enforce_csrf_checks=True) for _ in range(3)]
@@ -174,6 +193,13 @@ def test_pages_take_no_more_memory_than_they_may(monkeypatch):
     assert len(kept) == 9
     assert shared_pages.rendered("large", lambda: "z" * size) == b"z" * size
     assert len(kept) == 9
+
+
+def test_caches_are_told_that_cookies_matter(client, make_poll):
+    """The front page may be kept for a moment, and shows who is signed in."""
+    poll = make_poll(listed=True)
+    for path in (*(f"/polls/{poll.slug}/{page}" for page in VOTING_PAGES), "/"):
+        assert {"Cookie", "Accept-Language"} <= set(client.get(path)["Vary"].split(", ")), path
 
 
 def test_templates_of_shared_pages_ask_nothing_of_the_request():

@@ -1,4 +1,4 @@
-"""Votes over time: counted by one thread at a time, and nobody waits for another."""
+"""Votes over time: counted by one thread at a time, and no one waits for another."""
 
 import threading
 
