@@ -41,7 +41,7 @@ class PollsConfig(AppConfig):
     def pool(self) -> ConnectionPool:
         """The pool, connected to wherever Django's default database is at this moment.
 
-        Django's test runner changes the name of the database while the process runs: connections to the old address
+        Django's test runner changes the name of the database while the process runs: connections to the other one
         are then retired instead of lent.
         """
         pool = self._pool

@@ -24,11 +24,6 @@ UTC_NAMES = frozenset(("UTC", "Etc/UTC", "GMT", "Etc/GMT"))
 Connection = TypeVar("Connection")
 
 
-def address_in(settings: dict[str, Any]) -> tuple[str, str, str, str]:
-    """Return the host, port, database and user in a settings_dict."""
-    return (settings["HOST"], str(settings["PORT"]), settings["NAME"] or "postgres", settings["USER"])
-
-
 class DatabaseWrapper(base.DatabaseWrapper):
     """The connection of the ORM, and the only code that opens connections to the database."""
 
@@ -82,15 +77,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
         connect = super().get_new_connection
         return self._reach(lambda: connect(conn_params), self.Database.OperationalError)
 
-    def address(self) -> tuple[str, str, str, str]:
-        """Return the host, port, database and user of new connections.
-
-        Django's test runner changes the database's name in place: callers compare addresses to notice that.
-        """
-        return address_in(self.site_settings)
-
     def connect_psycopg2(self, *, start: bool = True, owner: bool = False, **overrides: Any) -> Psycopg2Connection:
-        """Return a new psycopg2 connection to address(), with its time zone in UTC and its encoding in UTF-8.
+        """Return a new psycopg2 connection to the site's database, with its time zone in UTC, its encoding in UTF-8.
 
         If `owner` is true, it connects as the owner of the tables, to where the owner connects.
 
@@ -100,11 +88,11 @@ class DatabaseWrapper(base.DatabaseWrapper):
         """
         # Not get_connection_params(): if psycopg 3 is installed, Django returns parameters for psycopg 3 there.
         settings = self.owner_settings() if owner else self.site_settings
-        host, port, database, user = address_in(settings)
         params = {key: value for key, value in settings["OPTIONS"].items() if key not in NOT_LIBPQ}
-        place = {"host": host, "port": port, "user": user, "password": settings["PASSWORD"]}
+        names = {"host": "HOST", "port": "PORT", "user": "USER", "password": "PASSWORD"}
+        place = {name: str(settings[key]) for name, key in names.items()}
         if settings["NAME"] != "":  # if it is empty, a service names the database
-            place["dbname"] = database
+            place["dbname"] = settings["NAME"] or "postgres"
         params |= {key: value for key, value in place.items() if value != ""}
         params |= {"client_encoding": "UTF8"} | overrides
         connection: Psycopg2Connection = (

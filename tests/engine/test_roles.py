@@ -170,7 +170,7 @@ def test_block_of_the_owner_ends_with_the_site(here, django_db_blocker):
     def interrupted():
         with here.as_owner(), here.as_owner():
             assert user() == embedded.OWNER
-            assert here.address()[3] == embedded.ROLE
+            assert here.site_settings["USER"] == embedded.ROLE
             raise KeyboardInterrupt
 
     with django_db_blocker.unblock(), pytest.raises(KeyboardInterrupt):
