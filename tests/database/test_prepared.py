@@ -8,6 +8,7 @@ from psycopg2.extensions import connection as PlainConnection
 
 from polls import queries
 from polls.pool import ConnectionPool
+from polls.queries import prepared
 from polls.queries.fetch import fetch_all
 from polls.queries.prepared import Prepared, PreparingConnection
 from tests.support.proxy import Proxy
@@ -95,6 +96,18 @@ def test_statement_whose_table_has_changed_is_prepared_again(owner_conn):
     for _ in range(3):
         assert fetch_all(owner_conn, THINGS, least=0) == [(1, "one")]
     assert prepared_on(owner_conn) == [(2, 0)]
+
+
+def test_plan_is_made_anew_now_and_then(conn, make_poll, monkeypatch):
+    """One that was made for an empty table would not be good for a full one."""
+    poll = make_poll()
+    queries.get_poll(conn, poll.slug)
+    monkeypatch.setattr(prepared, "PLAN_SECONDS", 0)
+    for _ in range(3):
+        queries.get_poll(conn, poll.slug)
+        assert prepared_on(conn) == [(1, 0)]
+    run(conn, "DEALLOCATE ALL")
+    assert queries.get_poll(conn, poll.slug).poll.slug == poll.slug
 
 
 def test_statement_that_is_prepared_already_is_no_error(conn, make_poll):
