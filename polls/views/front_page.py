@@ -2,6 +2,7 @@
 
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
+from django.views.decorators.vary import vary_on_cookie
 
 from polls import queries
 from polls.database import pool
@@ -12,6 +13,7 @@ from polls.views.shared_pages import render_shared
 POLLS_PER_PAGE = 20
 
 
+@vary_on_cookie  # which says who is signed in: this page may be kept
 @require_safe
 def front_page(request: HttpRequest) -> HttpResponse:
     """Show open polls, newest first or most votes first."""

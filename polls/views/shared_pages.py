@@ -86,7 +86,7 @@ def render_shared(
         html = html.replace(mark.encode(), conditional_escape(str(own[name])).encode())
     if given[TOKEN].encode() in html:
         html = html.replace(given[TOKEN].encode(), get_token(request).encode())
-    return HttpResponse(html, headers={"Vary": "Cookie"})
+    return HttpResponse(html)
 
 
 def forget() -> None:
