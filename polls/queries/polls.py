@@ -231,8 +231,11 @@ SELECT slug, title, closes_at
      WHERE turnout.poll_id = poll.id AND poll.results = 'always' AND %(by_votes)s
   ) AS shown ON true
  WHERE listed
+   -- What costs least comes first: of thousands of polls, most have closed.
+   AND archived_at IS NULL
+   AND (closes_at IS NULL OR closes_at > statement_timestamp())
    AND polls_state(opens_at, closes_at, archived_at) = 'open'
-   AND strpos(lower(title), lower(%(search)s)) > 0
+   AND (%(search)s = '' OR strpos(lower(title), lower(%(search)s)) > 0)
  ORDER BY voters DESC NULLS LAST, opens_at DESC, id DESC
  LIMIT %(limit)s OFFSET %(offset)s
 """)

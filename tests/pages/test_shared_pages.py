@@ -46,12 +46,17 @@ def after_voting(poll, option):
     return cookies_of(client)
 
 
+@pytest.fixture(autouse=True)
+def one_minute(monkeypatch):
+    """Let the clock of the site stand still: the pages of the next minute are others."""
+    now = timezone.now()
+    monkeypatch.setattr(timezone, "now", lambda: now)
+
+
 @pytest.fixture
-def visitors(own_poll, users, settings, monkeypatch):
+def visitors(own_poll, users, settings):
     """A poll, and visitors to it who differ from the first in one thing each, by what that is."""
     settings.ALLOWED_HOSTS = ["testserver", "polls.example"]
-    now = timezone.now()
-    monkeypatch.setattr(timezone, "now", lambda: now)  # the pages of a test are all of one minute
     poll = own_poll(listed=True, changeable=True)
     voted = after_voting(poll, poll.options[0])
     with_receipt = Client()
