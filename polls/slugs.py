@@ -2,6 +2,7 @@
 
 from random import Random, SystemRandom
 
+from django.urls import reverse
 from django.utils.text import slugify
 
 from polls.queries import CODE_LENGTH
@@ -22,3 +23,8 @@ def make_slug(title: str, random: Random | None = None) -> str:
 def code_of(slug: str) -> str:
     """Return the random end of a poll's address, which is enough to find the poll."""
     return slug[-CODE_LENGTH:]
+
+
+def short_url(slug: str, origin: str) -> str:
+    """Return the short address of a poll, with the scheme and host in `origin`."""
+    return origin + reverse("polls:short_link", args=[code_of(slug)])

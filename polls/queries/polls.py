@@ -108,11 +108,6 @@ class PollRow(PollColumns, StateProperties):
     __slots__ = ()
 
     @property
-    def code(self) -> str:
-        """The random end of its slug, which is enough to find it."""
-        return self.slug[-CODE_LENGTH:]
-
-    @property
     def is_locked_now(self) -> bool:
         """Whether its rules, its times and the people invited are fixed: it is locked, and has opened."""
         return self.locked and self.has_opened

@@ -1,4 +1,4 @@
-"""Filters for texts that people wrote, and for times, inside the sentences of a page."""
+"""Filters for texts that people wrote, for times and for short addresses, inside the sentences of a page."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -9,7 +9,10 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import pgettext
 
+from polls.slugs import short_url
+
 register = template.Library()
+register.filter(short_url)
 
 
 @register.filter

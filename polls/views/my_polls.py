@@ -7,9 +7,10 @@ from django.views.decorators.http import require_safe
 from polls import queries
 from polls.database import pool
 from polls.forms.search import SearchForm
+from polls.slugs import short_url
 from polls.views.decorators import for_users
 from polls.views.pagination import Page
-from polls.views.responses import short_url, zone_of
+from polls.views.responses import origin_of, zone_of
 
 POLLS_PER_PAGE = 20
 
@@ -26,8 +27,9 @@ def my_polls(request: HttpRequest, actor: queries.Actor) -> HttpResponse:
         if due := [poll.id for poll in polls if poll.step_due]:
             queries.take_steps(conn, due)
             polls = queries.list_own_polls(conn, actor.user_id, limit=page.limit, offset=page.offset)
+    origin = origin_of(request)
     context = {
-        "polls": [(poll, zone_of(poll), short_url(request, poll.slug)) for poll in page.cut(polls)],
+        "polls": [(poll, zone_of(poll), short_url(poll.slug, origin)) for poll in page.cut(polls)],
         "page": page,
     }
     return render(request, "polls/my_polls.html", context)

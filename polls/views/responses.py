@@ -7,11 +7,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
-from django.urls import reverse
 from django.utils import timezone
 
 from polls import queries
-from polls.slugs import code_of
 from polls.views.shared_pages import render_shared
 from polls.views.viewers import has_session, may_manage
 
@@ -47,11 +45,6 @@ def _about(request: HttpRequest, poll: queries.PollRow) -> dict[str, object]:
 def origin_of(request: HttpRequest) -> str:
     """Return the scheme and host that the visitor sees, as in https://example.org."""
     return f"{request.scheme}://{request.get_host()}"
-
-
-def short_url(request: HttpRequest, slug: str) -> str:
-    """Return the short address of a poll, with scheme and host."""
-    return origin_of(request) + reverse("polls:short_link", args=[code_of(slug)])
 
 
 def zone_of(poll: queries.PollRow | queries.OwnedPoll) -> ZoneInfo | None:

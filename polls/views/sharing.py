@@ -6,7 +6,8 @@ from django.views.decorators.http import require_safe
 from polls import queries
 from polls.database import pool
 from polls.qr_codes import qr_file
-from polls.views.responses import see_other, short_url
+from polls.slugs import short_url
+from polls.views.responses import origin_of, see_other
 
 
 @require_safe
@@ -23,7 +24,7 @@ def short_link(request: HttpRequest, code: str) -> HttpResponse:
 def qr_code(request: HttpRequest, slug: str) -> HttpResponse:
     """Draw the short address. It sends no query, and so does not tell which polls exist."""
     return HttpResponse(
-        qr_file(short_url(request, slug)),
+        qr_file(short_url(slug, origin_of(request))),
         content_type="image/svg+xml",
         headers={"Cache-Control": "public, max-age=86400"},
     )
