@@ -33,13 +33,13 @@ def read_together(key: Hashable, read: Callable[[], Value]) -> Value:
             before = _under_way.get(key)
     if found is not None:
         return found.result()
-    if before is not None:
-        with suppress(FutureTimeout):
-            before.exception(PATIENCE)
-    with _lock:
-        del _waiting[key]  # who comes from now on waits for the next
-        _under_way[key] = ours
     try:
+        if before is not None:
+            with suppress(FutureTimeout):
+                before.exception(PATIENCE)
+        with _lock:
+            del _waiting[key]  # who comes from now on waits for the next
+            _under_way[key] = ours
         value = read()
         ours.set_result(value)
     except BaseException as error:
@@ -47,6 +47,7 @@ def read_together(key: Hashable, read: Callable[[], Value]) -> Value:
         raise
     finally:
         with _lock:
-            if _under_way.get(key) is ours:
-                del _under_way[key]
+            for futures in (_waiting, _under_way):
+                if futures.get(key) is ours:
+                    del futures[key]
     return value

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.loader import render_to_string
@@ -16,14 +15,13 @@ from polls.database import pool
 from polls.forms.ballots import BallotForm
 from polls.monitoring import metrics
 from polls.receipts import seal_of
-from polls.together import read_together
 from polls.views import cookies
 from polls.views.decorators import uncached
 from polls.views.invite_cookies import accept_invitation, offered_invitation
 from polls.views.poll_texts import choice_rule, chosen_texts, when_visible
 from polls.views.responses import render_shared_poll, see_other, too_many_requests
 from polls.views.shared_pages import rendered
-from polls.views.shortcuts import record_of
+from polls.views.shortcuts import ballot_or_404, record_of
 from polls.views.viewers import Viewer, viewer_of
 
 logger = logging.getLogger("polls")
@@ -121,14 +119,8 @@ def _ballot_page(
     form: BallotForm | None = None,
     refusal: queries.VoteRefused | None = None,
 ) -> HttpResponse:
-    try:
-        ballot = _read_ballot(slug, viewer.claims)
-    except queries.PollNotFound:
-        raise Http404 from None
-    poll = ballot.poll
-    if poll.is_draft:
-        raise Http404
-    own = ballot.own
+    ballot = ballot_or_404(slug, **viewer.claims)
+    poll, own = ballot.poll, ballot.own
     keys = viewer.browser if poll.is_for_link else viewer.account if poll.is_for_accounts else viewer.invite
     entitled = poll.is_for_link or (own.invited if poll.is_for_invited else keys is not None) or bool(viewer.receipt)
     votable = poll.is_open and entitled and (not own.voted or (poll.changeable and own.choices is not None))
@@ -177,14 +169,6 @@ def _html_of(poll: queries.PollRow, options: Sequence[queries.OptionRow], sent: 
         context = {"poll": poll, "option": option, "sent": sent}
         parts.append(rendered((template, context), partial(render_to_string, template, context)))
     return mark_safe(b"".join(parts).decode())  # what a template made
-
-
-def _read_ballot(slug: str, claims: dict[str, Any]) -> queries.Ballot:
-    def read() -> queries.Ballot:
-        with pool().connection(autocommit=True) as conn:
-            return queries.get_poll(conn, slug, **claims)
-
-    return read() if any(claims.values()) else read_together(("ballot", slug), read)
 
 
 def _refusal_of_a_first_vote(form: BallotForm, ballot: queries.Ballot) -> queries.VoteRefused | None:

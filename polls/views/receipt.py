@@ -1,6 +1,6 @@
 """Using a receipt: who shows one may see, change and withdraw its vote in any browser."""
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods
 
@@ -11,6 +11,7 @@ from polls.receipts import Receipt, seal_of
 from polls.views.decorators import uncached
 from polls.views.receipt_cookies import forget_receipt, keep_receipt
 from polls.views.responses import render_poll, see_other, too_many_requests
+from polls.views.shortcuts import ballot_or_404
 
 
 @uncached
@@ -21,13 +22,7 @@ def receipt(request: HttpRequest, slug: str) -> HttpResponse:
         response = see_other("polls:poll", slug)
         forget_receipt(response, slug)
         return response
-    try:
-        with pool().connection(autocommit=True) as conn:
-            poll = queries.get_poll(conn, slug).poll
-    except queries.PollNotFound:
-        raise Http404 from None
-    if poll.is_draft:
-        raise Http404
+    poll = ballot_or_404(slug).poll
     form = ReceiptForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
         if seconds := rate_limits.blocked("guesses", request.META):

@@ -1,7 +1,8 @@
 """Reading what a page shows, or answering with 404."""
 
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from django.http import Http404
 
@@ -9,20 +10,33 @@ from polls import checkpoints, queries
 from polls.database import pool
 from polls.together import read_together
 
+Look = TypeVar("Look", queries.Ballot, queries.Results)
+
+
+def ballot_or_404(slug: str, **who: Any) -> queries.Ballot:
+    """Return the ballot of a poll that is no draft, like get_poll. Raises Http404."""
+    return _look_or_404(_read_ballot, slug, who)
+
 
 def results_or_404(slug: str, **who: Any) -> queries.Results:
     """Return the results of a poll that is no draft, like checkpoints.read_results. Raises Http404."""
+    return _look_or_404(checkpoints.read_results, slug, who)
+
+
+def _look_or_404(read: Callable[..., Look], slug: str, who: dict[str, Any]) -> Look:
+    """Read together with others that know as little of their visitors."""
     try:
-        results = (
-            checkpoints.read_results(slug, **who)
-            if any(who.values())
-            else read_together(("results", slug), lambda: checkpoints.read_results(slug))
-        )
+        look = read(slug, **who) if any(who.values()) else read_together((read, slug), lambda: read(slug))
     except queries.PollNotFound:
         raise Http404 from None
-    if results.poll.is_draft:
+    if look.poll.is_draft:
         raise Http404
-    return results
+    return look
+
+
+def _read_ballot(slug: str, **who: Any) -> queries.Ballot:
+    with pool().connection(autocommit=True) as conn:
+        return queries.get_poll(conn, slug, **who)
 
 
 def record_of(poll: queries.PollRow, verification: queries.Verification) -> queries.Record:

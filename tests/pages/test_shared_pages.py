@@ -241,7 +241,6 @@ def test_who_has_voted_waits_for_no_read_of_others(voter, monkeypatch):
         raise AssertionError(key)
 
     monkeypatch.setattr("polls.views.shortcuts.read_together", refuse)
-    monkeypatch.setattr("polls.views.ballot.read_together", refuse)
     for page in ("", "results/"):
         assert "You voted for" in client.get(f"/polls/{poll.slug}/{page}").content.decode()
         with pytest.raises(AssertionError):
