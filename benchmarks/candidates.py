@@ -15,6 +15,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg2
 
@@ -121,13 +122,14 @@ def answers(port: int) -> bool:
         return False
 
 
-def run_sql(server: Server, database: str, statement: str, **parameters: object) -> None:
-    """Run statements in a database, each in a transaction of its own where it has no parameters."""
+def run_sql(server: Server, database: str, statement: str, **parameters: object) -> list[tuple[Any, ...]]:
+    """Run statements in a database, each in a transaction of its own where it has no parameters. Return the rows."""
     conn = psycopg2.connect(server.dsn(tcp=True), dbname=database)
     try:
         conn.autocommit = True
         with conn.cursor() as cursor:
             cursor.execute(statement, parameters or None)
+            return cursor.fetchall() if cursor.description else []
     finally:
         conn.close()
 
@@ -164,15 +166,9 @@ def seed(server: Server, environment: dict[str, str], polls: int, votes: int, se
     # Otherwise autovacuum would do it during the measurements.
     run_sql(server, "ours", "VACUUM ANALYZE")
     run_sql(server, "ours", "CHECKPOINT")
-    conn = psycopg2.connect(server.dsn(tcp=True), dbname="ours")
-    try:
-        with conn.cursor() as cursor:
-            cursor.execute("SELECT id, title FROM polls_poll WHERE slug = %s", [slug])
-            [(poll_id, title)] = cursor.fetchall()
-            cursor.execute("SELECT text FROM polls_option WHERE poll_id = %s ORDER BY position", [poll_id])
-            return Poll(f"/polls/{slug}/", title, [text for (text,) in cursor.fetchall()])
-    finally:
-        conn.close()
+    [(poll_id, title)] = run_sql(server, "ours", "SELECT id, title FROM polls_poll WHERE slug = %(slug)s", slug=slug)
+    options = "SELECT text FROM polls_option WHERE poll_id = %(poll_id)s ORDER BY position"
+    return Poll(f"/polls/{slug}/", title, [text for (text,) in run_sql(server, "ours", options, poll_id=poll_id)])
 
 
 def make_tutorial(server: Server, name: str, poll: Poll) -> Site:

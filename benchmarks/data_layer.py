@@ -10,11 +10,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import psycopg2
-
-from benchmarks.candidates import Site
+from benchmarks.candidates import Site, run_sql
 from benchmarks.cpu import cpu_seconds
 from benchmarks.rounds import ratio, rounds
 from benchmarks.votes import THREADS
@@ -111,20 +109,10 @@ def ended() -> float:
 
 def session_names(server: Server) -> list[str]:
     """Return the application_name of each session of the server."""
-    return [name for (name,) in _fetch(server, "SELECT application_name FROM pg_stat_activity")]
+    return [name for (name,) in run_sql(server, "ours", "SELECT application_name FROM pg_stat_activity")]
 
 
 def count_votes(server: Server) -> int:
     """Return how many votes all polls of this site have."""
-    [(votes,)] = _fetch(server, "SELECT count(*) FROM polls_vote")
+    [(votes,)] = run_sql(server, "ours", "SELECT count(*) FROM polls_vote")
     return int(votes)
-
-
-def _fetch(server: Server, statement: str) -> list[tuple[Any, ...]]:
-    conn = psycopg2.connect(server.dsn(tcp=True), dbname="ours")
-    try:
-        with conn.cursor() as cursor:
-            cursor.execute(statement)
-            return cursor.fetchall()
-    finally:
-        conn.close()

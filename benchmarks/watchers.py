@@ -24,6 +24,7 @@ import psutil
 import psycopg2
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
+from benchmarks.cpu import cpu_seconds
 from tests.support.commands import run_manage
 from tests.support.paths import BASE_DIR
 from tests.support.servers import Server
@@ -57,11 +58,7 @@ class Watched:
     def cpu(self) -> tuple[float, float]:
         """Return the CPU seconds that the site and PostgreSQL have used so far."""
         postmaster = psutil.Process(self.run("SELECT pg_backend_pid()")[0][0]).parent()
-        site, database = (
-            sum(sum(process.cpu_times()[:2]) for process in [root, *root.children()])
-            for root in (self.site, postmaster)
-        )
-        return site, database
+        return cpu_seconds(self.site.pid), cpu_seconds(postmaster.pid)
 
     def queries(self) -> int:
         time.sleep(1.5)  # backends report their statistics after a second of idleness

@@ -17,6 +17,7 @@ from pollsite.embedded.programs import EmbeddedServerError
 from pollsite.embedded.server import EmbeddedServer
 from pollsite.postgres.client import NOT_LIBPQ, DatabaseClient
 from pollsite.postgres.creation import DatabaseCreation
+from pollsite.postgres.url import LIBPQ_NAMES
 
 # The names that a server may have for UTC; Debian's default is Etc/UTC.
 UTC_NAMES = frozenset(("UTC", "Etc/UTC", "GMT", "Etc/GMT"))
@@ -89,11 +90,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
         # Not get_connection_params(): if psycopg 3 is installed, Django returns parameters for psycopg 3 there.
         settings = self.owner_settings() if owner else self.site_settings
         params = {key: value for key, value in settings["OPTIONS"].items() if key not in NOT_LIBPQ}
-        names = {"host": "HOST", "port": "PORT", "user": "USER", "password": "PASSWORD"}
-        place = {name: str(settings[key]) for name, key in names.items()}
-        if settings["NAME"] != "":  # if it is empty, a service names the database
-            place["dbname"] = settings["NAME"] or "postgres"
-        params |= {key: value for key, value in place.items() if value != ""}
+        place = {name: settings[key] for key, name in LIBPQ_NAMES.items()}
+        if settings["NAME"] is None:  # where it is empty, a service names the database
+            place["dbname"] = "postgres"
+        params |= {name: value for name, value in place.items() if value != ""}
         params |= {"client_encoding": "UTF8"} | overrides
         connection: Psycopg2Connection = (
             self._reach(lambda: psycopg2.connect(**params), psycopg2.OperationalError)
